@@ -1,0 +1,102 @@
+# Everything from a fresh clone: Python 3.11, make and a network are all that is needed.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+STATE ?= .turnout
+RATE ?= 20
+DRILLS ?= .turnout-drills
+GATES ?= lab
+
+# A uv that runs is used; else the one of locks/uv.txt is installed beside the project.
+UV := $(shell if uv --version >/dev/null 2>&1; then command -v uv; else echo .uv/bin/uv; fi)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/turnout
+BIN := .venv/bin
+CORE := .venv/.core
+DEV := .venv/.dev
+
+export TURNOUT_UV := $(if $(filter .uv/%,$(UV)),$(CURDIR)/$(UV),$(UV))
+# Caches stay out of the checkout.
+export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
+export RUFF_CACHE_DIR := $(CACHE)/ruff
+export MYPY_CACHE_DIR := $(CACHE)/mypy
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
+
+SERVED := runtimes registry
+
+.PHONY: help setup demo test check unit contract served parts lab drills drills-short test-cluster clean
+
+help:  ## Show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+setup: $(CORE)  ## Install the project and its core environment into .venv
+	@echo "Ready: $(BIN)/turnout"
+
+demo: $(CORE)  ## Move three models under live traffic (GATES=me: you answer the gates; STATE=DIR; RATE=20)
+	$(BIN)/turnout lab demo --state $(STATE) --rate $(RATE) --gates $(GATES)
+
+test: check unit  ## All checks, then unit, contract and lab tests
+	@# Side by side: their servers mostly wait. The whole lab is a session of its own, up for as long as it lasts.
+	$(MAKE) --no-print-directory -j2 --output-sync=target parts lab contract served
+
+check: $(DEV)  ## Lint, format, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir $(CACHE)/import-linter
+
+unit: $(DEV)  ## Tests without a server
+	$(BIN)/python -m pytest tests/unit
+
+contract: $(DEV)  ## Each adapter, the fake and the real one alike: router, servers, services, lab, command
+	$(BIN)/python -m pytest tests/contract $(addprefix --ignore tests/contract/,$(SERVED))
+
+served: $(DEV)  ## The same for what loads longest: the runtimes and the registry
+	$(BIN)/python -m pytest $(addprefix tests/contract/,$(SERVED))
+
+parts: $(DEV)  ## Real servers together, a few at a time
+	$(BIN)/python -m pytest tests/lab --ignore tests/lab/whole
+
+lab: $(DEV)  ## The whole lab, and a migration through it
+	$(BIN)/python -m pytest tests/lab/whole
+
+drills: $(CORE)  ## Kill, stop and break each part in each phase of a migration (DRILLS=DIR gets the results)
+	$(BIN)/turnout lab drills -o $(DRILLS)
+
+drills-short: $(CORE)  ## The same with one of each kind
+	$(BIN)/turnout lab drills --short -o $(DRILLS)
+
+test-cluster: $(DEV)  ## A real control plane and scheduler, and what else needs root (built once, then from the cache)
+	$(BIN)/turnout lab cluster build
+	$(BIN)/python -m pytest tests/cluster
+
+clean:  ## End the lab of STATE and remove what was installed and written in the checkout
+	if [ -x $(BIN)/turnout ]; then $(BIN)/turnout lab down --state $(STATE); fi
+	rm -rf .venv .uv .turnout .turnout-*
+
+.uv/bin/uv: locks/uv.txt
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --require-hashes -r locks/uv.txt
+	touch $@
+
+# xds-protos carries older copies of files of these two packages, and installers write in no set order: MLflow does
+# not start with the older ones. So these two are written once more, last.
+PROTOS_LAST = $(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r locks/core.txt \
+  --reinstall-package opentelemetry-proto --reinstall-package googleapis-common-protos
+
+# `pip sync` takes away whatever the locks do not name, the project itself included: it is installed after each.
+$(CORE): locks/core.txt locks/build.txt pyproject.toml $(filter .uv/%,$(UV))
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "error: Python 3.11 is needed; name one with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	[ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) .venv
+	$(UV) pip sync --python $(BIN)/python --require-hashes locks/core.txt
+	$(PROTOS_LAST)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints locks/build.txt -e .
+	touch $@
+
+$(DEV): $(CORE) locks/dev.txt
+	$(UV) pip sync --python $(BIN)/python --require-hashes locks/core.txt locks/dev.txt
+	$(PROTOS_LAST)
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --build-constraints locks/build.txt -e .
+	touch $@
