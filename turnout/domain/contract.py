@@ -1,0 +1,179 @@
+"""What a model's owner promises its clients, in a file that the owner can read and edit."""
+
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from turnout.domain.route import CONTROL_SHARE, RoutePolicy
+
+
+class Wire(StrEnum):
+    """The protocol that the clients speak."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+class Tensor(BaseModel):
+    """One input or output of a model.
+
+    Attributes:
+        name: Tensor name (V2) or a name for people (V1 has none).
+        datatype: V2 data type: FP32, FP64, INT64, BYTES, ...
+        shape: Shape of one request, -1 for the batch.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class AnswerKind(StrEnum):
+    """What the answer means, and so what counts as the same."""
+
+    LABELS = "labels"
+    PROBABILITIES = "probabilities"
+    REGRESSION = "regression"
+
+
+class SameAnswer(BaseModel):
+    """What counts as the same answer.
+
+    Attributes:
+        kind: Labels are equal or not; numbers are equal within the tolerances (as numpy.isclose defines it).
+        absolute_tolerance: In the answer's unit.
+        relative_tolerance: Share of the legacy answer.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: AnswerKind
+    absolute_tolerance: float = Field(default=1e-5, ge=0)
+    relative_tolerance: float = Field(default=1e-4, ge=0)
+
+
+class Bounds(BaseModel):
+    """The owner's bounds, as the guard takes them (statistics.md).
+
+    Attributes:
+        alpha: Chance of a false alarm over one rollout, split over the guarded signals.
+        ratio: Tolerated ratio rho of the candidate's bad share to legacy's.
+        errors: Absolute share of failed requests tolerated on top (m).
+        slow: Absolute share of slow requests tolerated on top.
+        differs: Absolute share of differing answers tolerated on top; 0: the first difference fails.
+        slow_seconds: What is slow; also D, the time within which a request must be answered well.
+        first_token: Absolute share of requests tolerated on top whose first byte (a generated text's first
+            token) comes late; None: not guarded.
+        first_token_seconds: When a first byte is late.
+        pause_seconds: Length of a pause of one arm that is tolerated (block length of both slow signals).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    ratio: float = Field(default=1.25, ge=1)
+    errors: float = Field(default=0.01, gt=0, lt=1)
+    slow: float = Field(default=0.05, gt=0, lt=1)
+    differs: float = Field(default=0.01, ge=0, lt=1)
+    slow_seconds: float = Field(default=0.5, gt=0)
+    first_token: float | None = Field(default=None, gt=0, lt=1)
+    first_token_seconds: float | None = Field(default=None, gt=0)
+    pause_seconds: float = Field(default=5.0, ge=1)
+
+    def limits(self) -> dict[str, float]:
+        """Absolute bounds by signal name: errors, slow, first_token where it is guarded, differs."""
+        first = {} if self.first_token is None else {"first_token": self.first_token}
+        return {"errors": self.errors, "slow": self.slow, **first, "differs": self.differs}
+
+    @model_validator(mode="after")
+    def _first_token_is_whole(self) -> Self:
+        if (self.first_token is None) != (self.first_token_seconds is None):
+            raise ValueError("first_token and first_token_seconds have to come together")
+        return self
+
+
+class Rollout(BaseModel):
+    """How the weight rises.
+
+    Attributes:
+        steps: Weights of the canary, rising; the pass evidence starts anew at each.
+        final_weight: Weight after cutover; legacy keeps the rest as the control.
+        step_longest_seconds: A step without enough evidence asks the owner after this time.
+        gate_longest_seconds: How long a gate may wait before the step lease ends and the sentinel rolls back.
+        shadow_samples: Compared exchanges that the shadow test wants at least.
+        shadow_longest_seconds: The shadow test holds when they have not come by then.
+        capture_share: Share of exchanges captured while an attempt is live.
+        noise_share: Share of captured requests replayed to legacy a second time.
+        step_lease_seconds: How long a weight of the canary stands without a new word from the flow.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    steps: tuple[float, ...] = (0.1, 0.25, 0.5)
+    final_weight: float = Field(default=1 - CONTROL_SHARE, gt=0, le=1 - CONTROL_SHARE)
+    step_longest_seconds: float = Field(default=3600, gt=0)
+    gate_longest_seconds: float = Field(default=86_400, gt=0)
+    step_lease_seconds: float = Field(default=300, gt=0)
+    shadow_samples: int = Field(default=200, gt=0)
+    shadow_longest_seconds: float = Field(default=3600, gt=0)
+    capture_share: float = Field(default=0.5, gt=0, le=1)
+    noise_share: float = Field(default=1.0, ge=0, le=1)
+
+    @field_validator("steps")
+    @classmethod
+    def _steps_rise(cls, steps: tuple[float, ...]) -> tuple[float, ...]:
+        rising = all(low < high for low, high in zip((0.0, *steps), steps, strict=False))
+        if not steps or not rising or steps[-1] > 1 - CONTROL_SHARE:
+            raise ValueError(f"Weights have to rise, above 0 and up to {1 - CONTROL_SHARE}")
+        return steps
+
+
+class Contract(BaseModel):
+    """Everything that binds a candidate, in the owner's words.
+
+    Attributes:
+        model: Name of the model as its clients call it.
+        wire: Protocol that the clients speak.
+        inputs: Inputs of one request.
+        outputs: Outputs of one answer.
+        same_answer: What counts as the same answer.
+        bounds: What the guard holds.
+        rollout: How the weight rises.
+        policy: Time limits and whether requests may be sent twice.
+        gates_on_evidence: A low-criticality model may pass its gates on evidence alone; the record says so.
+        sticky: Header or cookie that keeps a client's session on one server. Not routed: the plan names it as
+            a blocker (docs/adr/0004).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    model: str
+    wire: Wire
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    same_answer: SameAnswer
+    bounds: Bounds = Bounds()
+    rollout: Rollout = Rollout()
+    policy: RoutePolicy = RoutePolicy()
+    gates_on_evidence: bool = False
+    sticky: str | None = None
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _policy_is_known(cls, policy: Any) -> Any:
+        """Refuse keys that the policy does not know: a misspelled limit must not become its default."""
+        unknown = set(policy) - set(RoutePolicy.model_fields) if isinstance(policy, dict) else set()
+        if unknown:
+            raise ValueError(f"unknown key {min(unknown)!r}")
+        return policy
+
+    @model_validator(mode="after")
+    def _leaves_time_for_legacy(self) -> Self:
+        if self.policy.try_seconds >= self.policy.request_seconds:
+            raise ValueError(
+                "policy.try_seconds has to be below policy.request_seconds, or legacy gets no turn"
+            )
+        return self

@@ -1,0 +1,73 @@
+"""Which runtime a workload goes to, by its framework and by what its clients speak."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from turnout.domain.workload import Workload
+
+
+class TargetRuntime(StrEnum):
+    """Where models go."""
+
+    TRITON = "triton"
+    VLLM = "vllm"
+    RAY_SERVE = "ray_serve"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How models of a framework move.
+
+    Attributes:
+        runtime: Where to; None: nowhere that keeps the answers.
+        how: What happens to the model, or why it cannot move.
+        packaged: Whether Turnout makes the package yet.
+    """
+
+    runtime: TargetRuntime | None
+    how: str
+    packaged: bool = False
+
+
+WAYS = {
+    "sklearn": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
+    "xgboost": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
+    "lightgbm": Way(TargetRuntime.TRITON, "converted to ONNX"),
+    "onnx": Way(TargetRuntime.TRITON, "served as it is"),
+    "pytorch": Way(TargetRuntime.TRITON, "TorchScript served as it is; a handler becomes a Python model"),
+    "triton": Way(TargetRuntime.TRITON, "the same repository, if its backends still exist"),
+    "tensorrt": Way(TargetRuntime.TRITON, "its engine, built for the same accelerator"),
+    "mlflow": Way(TargetRuntime.RAY_SERVE, "its Python function in a Ray Serve application"),
+    "custom": Way(TargetRuntime.RAY_SERVE, "its Python code in a Ray Serve application"),
+    "tensorflow": Way(None, "Triton has no TensorFlow backend since 25.02, and a conversion is not proved"),
+    "pmml": Way(None, "no target runtime reads PMML"),
+    "paddle": Way(None, "no target runtime reads Paddle"),
+}
+"""By framework; Hugging Face models go by their task."""
+
+TASKS = {
+    "text_generation": Way(TargetRuntime.VLLM, "/openai/v1 becomes /v1"),
+    "text_embedding": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to embed"),
+    "sequence_classification": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to classify"),
+    "token_classification": Way(TargetRuntime.RAY_SERVE, "transformers in a Ray Serve application"),
+    "fill_mask": Way(TargetRuntime.RAY_SERVE, "transformers in a Ray Serve application"),
+    "text2text_generation": Way(None, "vLLM serves no encoder-decoder text models"),
+}
+"""Tasks of KServe's Hugging Face server (its --task argument)."""
+
+_UNDECLARED = Way(
+    TargetRuntime.VLLM, "no --task declared: taken for generation, as vLLM finds in its configuration"
+)
+
+
+def way(workload: Workload) -> Way:
+    """How a workload moves."""
+    if workload.framework != "huggingface":
+        return WAYS.get(workload.framework, Way(None, f"nothing is known of {workload.framework}"))
+    task = workload.extra.get("task")
+    return TASKS.get(str(task), Way(None, f"the task {task} is unknown")) if task else _UNDECLARED
+
+
+def bridge(runtime: TargetRuntime | None, wire: str | None) -> TargetRuntime | None:
+    """What stands in front of the runtime so that clients change nothing: Triton does not speak V1."""
+    return TargetRuntime.RAY_SERVE if runtime is TargetRuntime.TRITON and wire == "v1" else None

@@ -1,0 +1,116 @@
+"""Settings, parsed once into types; a bad value names file, line and remedy.
+
+One YAML file says where everything is. The lab writes one (`STATE/turnout.yaml`); a user of a cluster writes
+theirs. `turnout.settings_file` says which one is in force.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from turnout.domain.errors import InvalidInputError, NotFoundError
+from turnout.settings_file import VARIABLE, find
+
+__all__ = ["VARIABLE", "Settings", "find", "load"]
+
+
+class Settings(BaseModel):
+    """Where everything is.
+
+    Attributes:
+        state: Directory that all state goes under.
+        manifests: Folder of the legacy estate's manifests.
+        estate: Where the estate is read from: `manifests`, or the `cluster` itself.
+        kubeconfig: Of that cluster; where `kubectl` looks, or the pod's service account, without it.
+        context: Of the kubeconfig; its current one without it.
+        namespaces: Of that cluster; all without any.
+        contracts: Folder of the owners' contracts, `MODEL.yaml` each.
+        pools: File of the node pools.
+        owners: File that says who owns what.
+        weights: File of thresholds and points that order the estate; the defaults without one.
+        prometheus: URL of the Prometheus that knows the estate's traffic; without it traffic is unknown.
+        prometheus_token_file: File of its bearer token.
+        prices: File of what nodes cost, for pools that are read from a live cluster.
+        envoy_admin: URL of the router's admin interface.
+        sentinel: URL of the sentinel.
+        shadow_port: TCP port of the shadow service's capture receiver (gRPC).
+        prefect_api: URL of Prefect's API.
+        prefect_ui: URL of Prefect's pages.
+        mlflow: URL of the MLflow tracking server.
+        ray_dashboard: URL of the Ray dashboard, which is also Serve's REST interface.
+        ray_serve: URL of the Ray Serve proxy.
+        legacy: For each model, the host and port of its legacy server, `host:port`.
+        guard_lease_seconds: How long the router trusts a sentinel that has judged nothing new.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state: Path
+    manifests: Path
+    estate: Literal["manifests", "cluster"] = "manifests"
+    kubeconfig: Path | None = None
+    context: str | None = None
+    prometheus: str = ""
+    prometheus_token_file: Path | None = None
+    namespaces: tuple[str, ...] = ()
+    contracts: Path
+    pools: Path
+    owners: Path
+    weights: Path | None = None
+    prices: Path | None = None
+    envoy_admin: str = ""
+    sentinel: str = ""
+    shadow_port: int = 0
+    prefect_api: str = ""
+    prefect_ui: str = ""
+    mlflow: str = ""
+    ray_dashboard: str = ""
+    ray_serve: str = ""
+    legacy: dict[str, str] = Field(default_factory=dict)
+    guard_lease_seconds: float = Field(default=4.0, gt=0)
+
+    def write(self, file: Path) -> None:
+        """Write the settings as YAML, whole or not at all."""
+        staged = file.with_suffix(".tmp")
+        staged.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+        staged.replace(file)
+
+
+def load(file: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InvalidInputError: A value is wrong; the message names file and line.
+    """
+    file = file or find()
+    try:
+        text = file.read_text()
+    except OSError as error:
+        raise NotFoundError(
+            str(file),
+            observed=error.strerror or str(error),
+            limit="a readable settings file",
+            remedy=f"Check ${VARIABLE}.",
+        ) from error
+    try:
+        return Settings.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise InvalidInputError(
+            str(file),
+            observed=_first(error, text),
+            limit="valid settings (docs/operations.md)",
+            remedy="Correct that line.",
+        ) from error
+
+
+def _first(error: yaml.YAMLError | ValidationError, text: str) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        line = next((n for n, row in enumerate(text.splitlines(), 1) if row.startswith(f"{key}:")), 1)
+        return f"line {line}: {key}: {first['msg']}"
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1 if mark else '?'}: not YAML"
