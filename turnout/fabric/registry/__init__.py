@@ -1,0 +1,1 @@
+"""The registry: evidence and packages, in MLflow or (for tests) in memory."""
