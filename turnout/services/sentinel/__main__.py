@@ -1,0 +1,89 @@
+"""Start the sentinel: `python -m turnout.services.sentinel --port P`."""
+
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+
+import click
+
+from turnout import settings
+from turnout.domain.errors import TurnoutError
+from turnout.fabric.state import State
+from turnout.services.contracts import Contracts
+from turnout.services.sentinel import clock
+from turnout.services.sentinel.answers import Answers, Board
+from turnout.services.sentinel.files import Files
+from turnout.services.sentinel.patrol import Patrol
+from turnout.services.sentinel.rounds import Rounds
+from turnout.services.sentinel.watch import SETTLE_SECONDS
+from turnout.settings import Settings
+from turnout.wiring import guarding
+
+AFTER_THE_SECOND = SETTLE_SECONDS + 0.03
+"""The round begins this long after each full second: when that second has just settled, so that no look waits
+for the next round."""
+
+
+SWITCH_SECONDS = 0.001
+"""So long the threads that answer the router and roll back wait for a round that computes, at each of their
+steps; Python's own 5 ms would add up to seconds."""
+
+
+def guard(found: Settings, port: int, host: str) -> None:
+    """Go the round each second until asked to stop."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    state, board, stop = State(found.state), Board(), threading.Event()
+    lock = Files(state)
+    lock.lock()
+    answers = Answers(board, port=port, host=host)
+
+    def end(_signal: int, _frame: object) -> None:
+        board.close()  # first of all: the router falls back while the rest is still being written
+        stop.set()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, end)
+    patrol = Patrol(
+        state=state,
+        router=guarding.router(found),
+        telemetry=guarding.telemetry(found),
+        contracts=Contracts(found.contracts),
+        board=board,
+        lease_seconds=found.guard_lease_seconds,
+    )
+    answers.start()
+    patrol.recall()
+    rounds = Rounds()
+    while not stop.wait(_until_next(time.time())):
+        began = time.monotonic()
+        patrol.go(clock.read())
+        board.round_ended()
+        rounds.took(time.monotonic() - began)
+    patrol.save()
+    answers.stop()
+    lock.unlock()
+
+
+def _until_next(unix_seconds: float) -> float:
+    """Seconds until the next round: fixed boundaries, whatever the last round took."""
+    since = unix_seconds - AFTER_THE_SECOND
+    return math.floor(since) + 1 - since
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), required=True, help="TCP port to answer on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer on.")
+def main(port: int, host: str) -> None:
+    """Watch every live attempt each second; take a harmful one back, alone and at once."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    try:
+        guard(settings.load(), port, host)
+    except (TurnoutError, OSError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+main()

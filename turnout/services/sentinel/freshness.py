@@ -1,0 +1,60 @@
+"""Is the access log still telling everything? Pure.
+
+A log that stands still looks like a route without traffic. So what was read is held against the router's own
+count of completed requests: the log is fresh when all that was completed one look ago has been read by now.
+"""
+
+from dataclasses import dataclass
+
+QUIET_LOOKS = 5
+"""Looks without a newly completed request after which lines that never came are given up: nothing is being
+missed now, and a candidate is not sent back at night for a line that was lost at noon."""
+
+
+def _ahead(read: int) -> int:
+    """How far the log may be ahead of the count, which is asked for later: a tenth of what was read."""
+    return read // 10 + 1 if read else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Requests completed by the router and not yet read from its log.
+
+    Attributes:
+        completed: The router's count at the last look; None: there is nothing to hold against yet.
+        owed: Requests of that count that had not been read then; negative: read before they were counted.
+        quiet: Looks since the count last grew.
+        stale: Why the last look may have missed something; None: all completed at the look before was read.
+    """
+
+    completed: int | None = None
+    owed: int = 0
+    quiet: int = 0
+    stale: str | None = "the log was not held against the router's count yet"
+
+    def look(self, read: int, completed: int | None) -> "Backlog":
+        """Take one look.
+
+        A count that is missing or went back (the router started again) begins anew, and the first look proves
+        nothing. A log that is ahead by more than the moment between the two questions explains holds requests
+        that the router does not count as completed (clients that left): those are not set off against later
+        gaps.
+
+        Args:
+            read: Completed requests read from the log since the last look.
+            completed: The router's count, asked for after the log was read; None: it did not answer.
+        """
+        if completed is None:
+            return Backlog(stale="the router does not tell how many requests it has completed")
+        if self.completed is None or completed < self.completed:
+            return Backlog(completed=completed)
+        missing = self.owed - read
+        quiet = 0 if completed > self.completed else self.quiet + 1
+        if quiet >= QUIET_LOOKS:
+            return Backlog(completed=completed, quiet=quiet, stale=None)
+        return Backlog(
+            completed=completed,
+            owed=max(-_ahead(read), missing + completed - self.completed),
+            quiet=quiet,
+            stale=f"{missing} completed requests are missing from the access log" if missing > 0 else None,
+        )
