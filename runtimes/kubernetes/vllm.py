@@ -1,0 +1,117 @@
+"""vLLM on Kubernetes: a Deployment where a replica fits on a host, else a Ray Serve application."""
+
+import json
+from typing import Any
+
+from runtimes.kubernetes import pods
+from runtimes.kubernetes.pods import Object
+from runtimes.kubernetes.served import Served
+from turnout.domain.accelerators import AcceleratorKind
+from turnout.domain.errors import UnsupportedError
+
+PORT = 8000
+START_SECONDS = 1800
+"""Weights of tens of gigabytes are read, and kernels compiled, before the first token."""
+_PERIOD_SECONDS = 10
+_ASK_SECONDS = 120
+
+_ASK = """
+import json, urllib.request
+body = json.dumps({"model": %(model)s, "prompt": "1", "max_tokens": 1}).encode()
+asked = urllib.request.Request("http://127.0.0.1:%(port)d/v1/completions", body,
+                               {"Content-Type": "application/json"})
+assert json.load(urllib.request.urlopen(asked, timeout=%(seconds)d))["choices"]
+"""
+
+
+def manifests(served: Served) -> tuple[Object, ...]:
+    """Deployment, Service and PodDisruptionBudget of an attempt whose replicas each fit on a host.
+
+    A pod has started once it has answered a real request for a token; from then on its health is asked for.
+
+    Raises:
+        UnsupportedError: On a pool without accelerators, or over several MIG slices.
+    """
+    _check(served)
+    spec = pods.pod(served, _container(served), shared_memory=True)
+    return (
+        pods.deployment(served, spec),
+        pods.service(served, {"http": PORT}),
+        pods.disruption_budget(served),
+    )
+
+
+def application(served: Served) -> Object:
+    """The Ray Serve application that runs vLLM with each replica over several hosts.
+
+    A TPU slice is one mesh: every chip takes a part of each tensor. GPUs of several hosts are joined by a
+    slower network: tensors are split within a host, layers between hosts.
+
+    Raises:
+        UnsupportedError: On a pool without accelerators, or over several MIG slices.
+    """
+    _check(served)
+    assigned, tpu = served.assignment, served.pool.kind is AcceleratorKind.TPU
+    chips = assigned.accelerators
+    bundle = {"CPU": 1, ("TPU" if tpu else "GPU"): chips if tpu else 1}
+    split = {"tensor_parallel_size": chips * assigned.hosts if tpu else chips}
+    if not tpu:
+        split["pipeline_parallel_size"] = assigned.hosts
+    config = {
+        "model_loading_config": {"model_id": assigned.model, "model_source": _weights(served)},
+        "engine_kwargs": {**split, **_engine(served)},
+        "deployment_config": {"num_replicas": assigned.replicas},
+        "placement_group_config": {
+            "bundles": [bundle] * (assigned.hosts if tpu else chips * assigned.hosts),
+            "strategy": "PACK",
+        },
+    }
+    return {
+        "name": served.name,
+        "route_prefix": "/",
+        "import_path": "ray.serve.llm:build_openai_app",
+        "args": {"llm_configs": [config]},
+    }
+
+
+def _check(served: Served) -> None:
+    chips = served.assignment.accelerators
+    if not chips or (served.sliced and chips * served.assignment.hosts > 1):
+        raise UnsupportedError(
+            f"vllm for {served.attempt}",
+            observed=f"{chips} of {served.pool.resource} on pool {served.pool.name}",
+            limit="GPUs or TPUs, or one MIG slice: slices cannot work together", remedy="Place it anew.",
+        )  # fmt: skip
+
+
+def _container(served: Served) -> Object:
+    model = served.assignment.model
+    ask = _ASK % {"model": json.dumps(model), "port": PORT, "seconds": _ASK_SECONDS}
+    healthy = {"httpGet": {"path": "/health", "port": "http"}}
+    options = {"tensor-parallel-size": served.assignment.accelerators}
+    options |= {name.replace("_", "-"): value for name, value in _engine(served).items()}
+    return {
+        "name": "vllm",
+        "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        "args": [
+            f"--model={_weights(served)}", f"--served-model-name={model}", f"--port={PORT}",
+            *(f"--{name}={value}" for name, value in options.items()),
+        ],
+        "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "startupProbe": {"exec": {"command": ["python3", "-c", ask]}, "periodSeconds": _PERIOD_SECONDS,
+                         "timeoutSeconds": _ASK_SECONDS,
+                         "failureThreshold": START_SECONDS // _PERIOD_SECONDS},
+        "readinessProbe": {**healthy, "periodSeconds": _PERIOD_SECONDS, "timeoutSeconds": 5},
+        "livenessProbe": {**healthy, "failureThreshold": 6, "timeoutSeconds": 10},
+    }  # fmt: skip
+
+
+def _weights(served: Served) -> str:
+    return f"{pods.PACKAGE}/{served.runtime_config.get('weights', 'weights')}"
+
+
+def _engine(served: Served) -> dict[str, Any]:
+    """VLLM's engine options that the package asks for."""
+    engine: dict[str, Any] = served.runtime_config.get("engine", {})
+    return engine

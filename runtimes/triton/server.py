@@ -1,0 +1,176 @@
+"""How one tritonserver is started: its command, its ports, and the backend directory of the lab.
+
+The wheel `nvidia-pytriton` holds a real tritonserver with its Python backend alone. Triton's Python-based
+backends fill the gap: a folder `onnxruntime/` with a `model.py` and links to the Python backend's own files.
+"""
+
+import functools
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from turnout.domain.errors import UnsupportedError
+from turnout.domain.server import ServerSpec
+from turnout.fabric import ports
+from turnout.lab import backends, faults
+
+_WHERE = """
+import json, sys, sysconfig
+where = sysconfig.get_config_vars("LIBDIR") + [sysconfig.get_path("purelib"), "%d.%d" % sys.version_info[:2]]
+print(json.dumps(where))
+"""
+
+
+class Ports(BaseModel):
+    """TCP ports of one tritonserver."""
+
+    model_config = ConfigDict(frozen=True)
+
+    http: int
+    grpc: int
+    metrics: int
+
+    @property
+    def all(self) -> tuple[int, int, int]:
+        """All of them."""
+        return (self.http, self.grpc, self.metrics)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where the parts of tritonserver lie in the environment `triton`.
+
+    Attributes:
+        libraries: Directory of the interpreter's shared library.
+        packages: The environment's site-packages.
+        python: Version of the interpreter, `3.11`.
+    """
+
+    libraries: Path
+    packages: Path
+    python: str
+
+    @property
+    def root(self) -> Path:
+        """Root of tritonserver inside the wheel."""
+        return self.packages / "pytriton" / "tritonserver"
+
+    @property
+    def binary(self) -> Path:
+        """The server."""
+        return self.root / "bin" / "tritonserver"
+
+    @property
+    def stub(self) -> Path:
+        """The process that runs Python models, built for one version of Python."""
+        return self.root / "python_backend_stubs" / self.python / "triton_python_backend_stub"
+
+
+@functools.cache
+def installation(environment: Path) -> Installation:
+    """Find tritonserver in an environment.
+
+    Raises:
+        UnsupportedError: The environment has no tritonserver for its Python.
+    """
+    found = subprocess.run(
+        [environment / "bin" / "python", "-c", _WHERE], capture_output=True, text=True, check=True, timeout=60
+    )
+    libraries, packages, python = json.loads(found.stdout)
+    installed = Installation(Path(libraries), Path(packages), python)
+    for part in (installed.binary, installed.stub):
+        if not part.exists():
+            raise UnsupportedError(
+                "tritonserver",
+                observed=f"no {part}",
+                limit="nvidia-pytriton for this version of Python",
+                remedy="Install the environment again from locks/triton.txt.",
+            )
+    return installed
+
+
+def assemble_backends(installed: Installation, directory: Path) -> Path:
+    """Put a backend directory together, of links alone; harmless when it is there.
+
+    Returns:
+        The directory, for `--backend-directory`.
+    """
+    links = {
+        "python": installed.root / "backends" / "python",
+        "onnxruntime/model.py": backends.ONNXRUNTIME,
+        "onnxruntime/triton_python_backend_utils.py": installed.root
+        / "backends/python/triton_python_backend_utils.py",
+        "onnxruntime/triton_python_backend_stub": installed.stub,
+    }
+    for name, target in links.items():
+        link = directory / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        staged = link.with_name(f".{link.name}.new")
+        staged.unlink(missing_ok=True)
+        staged.symlink_to(target)
+        staged.replace(link)
+    return directory
+
+
+def free_ports() -> Ports:
+    """Three ports that nobody listens on now."""
+    http = ports.pick()
+    grpc = ports.pick({http})
+    return Ports(http=http, grpc=grpc, metrics=ports.pick({http, grpc}))
+
+
+def spec(
+    *,
+    name: str,
+    attempt: str,
+    model: str,
+    repository: Path,
+    listen: Ports,
+    installed: Installation,
+    state_root: Path,
+) -> ServerSpec:
+    """The tritonserver of one attempt, as it should run.
+
+    Args:
+        name: Name of the server.
+        attempt: The attempt, whose faults the lab may put in.
+        model: The one model that is loaded (explicit model control: polling is not for production).
+        repository: Model repository.
+        listen: Where it listens.
+        installed: Where tritonserver is.
+        state_root: The state directory.
+    """
+    command = (
+        str(installed.binary),
+        f"--model-repository={repository}",
+        f"--backend-directory={assemble_backends(installed, state_root / 'work' / 'triton' / 'backends')}",
+        "--model-control-mode=explicit",
+        f"--load-model={model}",
+        "--http-address=127.0.0.1",
+        f"--http-port={listen.http}",
+        "--grpc-address=127.0.0.1",
+        f"--grpc-port={listen.grpc}",
+        "--metrics-address=127.0.0.1",
+        f"--metrics-port={listen.metrics}",
+        "--http-thread-count=2",
+        "--disable-auto-complete-config",
+        "--exit-timeout-secs=3",
+    )
+    env = {
+        "LD_LIBRARY_PATH": f"{installed.libraries}:{installed.packages / 'nvidia_pytriton.libs'}",
+        "PYTHONPATH": str(installed.packages),
+        # One thread each: two cores serve a whole lab.
+        "OMP_NUM_THREADS": "1",
+        faults.VARIABLE: str(faults.file(state_root, attempt)),
+    }
+    return ServerSpec(
+        name=name,
+        environment="triton",
+        command=command,
+        env=env,
+        ready_url=f"http://127.0.0.1:{listen.http}/v2/models/{model}/ready",
+        ports=listen.all,
+    )
