@@ -1,0 +1,155 @@
+"""Adapters that the flows need, built from the settings in force, each when it is first asked for.
+
+A run that wakes at a gate is a new process: it pays only for what it uses (MLflow alone takes seconds).
+"""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from turnout.domain.approval import Approvals
+from turnout.domain.contract import Contract
+from turnout.domain.evidence import EvidenceStore
+from turnout.domain.package import PackageRegistry
+from turnout.domain.route import Router
+from turnout.domain.server import Servers
+from turnout.fabric.state import State
+from turnout.settings import Settings, find, load
+
+if TYPE_CHECKING:
+    from runtimes import Runtime
+    from runtimes.kserve import KServe
+    from turnout.fabric.attempts import AttemptFiles
+    from turnout.fabric.owners import Owners
+    from turnout.fabric.sentinel_reports import SentinelReports
+    from turnout.fabric.telemetry import AccessLog
+
+# ruff: noqa: PLC0415 -- importing an adapter when it is first used is what this file is for
+
+
+class Wiring:
+    """Every adapter, built once a process.
+
+    Args:
+        settings: Where everything is.
+        given: Adapters, by attribute name, to use instead of building them; tests give fakes.
+    """
+
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        """Build nothing yet."""
+        self.settings = settings
+        self.__dict__.update(given)  # found before a cached_property is worked out
+
+    @cached_property
+    def state(self) -> State:
+        """The state directory."""
+        return State(self.settings.state)
+
+    @cached_property
+    def router(self) -> Router:
+        """The router that the traffic runs through."""
+        from turnout.wiring import guarding
+
+        return guarding.router(self.settings)
+
+    @cached_property
+    def telemetry(self) -> "AccessLog":
+        """What the router tells of each request."""
+        from turnout.wiring import guarding
+
+        return guarding.telemetry(self.settings)
+
+    @cached_property
+    def servers(self) -> Servers:
+        """Where servers run."""
+        from turnout.fabric.processes import Processes
+
+        return Processes(self.state)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """Where evidence is kept."""
+        from turnout.fabric.registry.evidence import MlflowEvidence
+
+        return MlflowEvidence(self.settings.mlflow)
+
+    @cached_property
+    def packages(self) -> PackageRegistry:
+        """Where packages are kept."""
+        from turnout.fabric.registry.packages import MlflowPackages
+
+        return MlflowPackages(self.settings.mlflow)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """The record of answers at gates."""
+        from turnout.fabric.approvals import ApprovalFiles
+
+        return ApprovalFiles(self.state)
+
+    @cached_property
+    def attempts(self) -> "AttemptFiles":
+        """The attempts and what is known of their course."""
+        from turnout.fabric.attempts import AttemptFiles
+
+        return AttemptFiles(self.state)
+
+    @cached_property
+    def owners(self) -> "Owners":
+        """Who owns what, and their codes."""
+        from turnout.fabric.owners import Owners
+
+        return Owners(self.state, self.settings.owners)
+
+    @cached_property
+    def sentinel(self) -> "SentinelReports":
+        """What the sentinel says."""
+        from turnout.fabric.sentinel_reports import SentinelReports
+
+        return SentinelReports(self.settings.sentinel)
+
+    @cached_property
+    def legacy(self) -> "KServe":
+        """The legacy side."""
+        from runtimes.kserve import KServe
+
+        return KServe(self.settings.legacy)
+
+    @cached_property
+    def triton(self) -> "Runtime":
+        """Triton."""
+        from runtimes.triton import Triton
+
+        return Triton(self.state, self.servers)
+
+    @cached_property
+    def ray_serve(self) -> "Runtime":
+        """Ray Serve: the bridges."""
+        from runtimes.ray_serve import RayServe
+
+        return RayServe(self.state, dashboard=self.settings.ray_dashboard, proxy=self.settings.ray_serve)
+
+    def contract(self, model: str) -> Contract:
+        """Return a model's contract as its owner wrote it."""
+        from turnout.fabric import contracts
+
+        return contracts.load(self.settings.contracts, model)
+
+
+_built: dict[Path, Wiring] = {}
+_given: list[Wiring] = []
+
+
+def use(wiring: Wiring | None) -> None:
+    """Let `current` return this one in this process; None: build from the settings again."""
+    _given[:] = [wiring] if wiring else []
+
+
+def current() -> Wiring:
+    """The adapters of this process: those given to `use`, else built from the settings in force."""
+    if _given:
+        return _given[0]
+    file = find()
+    if file not in _built:
+        _built[file] = Wiring(load(file))
+    return _built[file]
