@@ -1,0 +1,68 @@
+"""The legacy model servers: the KServe SDK's for V1, MLServer for V2; one process a model."""
+
+import json
+from pathlib import Path
+
+from turnout.domain.contract import Wire
+from turnout.domain.server import ServerSpec
+from turnout.fabric import whole
+from turnout.fabric.state import State
+from turnout.lab.estate import LegacyModel
+
+KSERVE_PROGRAM = Path(__file__).parent / "legacy" / "kserve_server.py"
+KEEP_ALIVE_SECONDS = 7200
+"""Longer than any idle connection of a proxy: the server never closes one that a request is on its way to."""
+READY_WITHIN_SECONDS = 90.0
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""A request of a few rows gains nothing from threads, and the machine is shared."""
+
+
+def name(model: str) -> str:
+    """Name of a legacy server."""
+    return f"legacy-{model}"
+
+
+def spec(model: LegacyModel, state: State, *, port: int, grpc_port: int) -> ServerSpec:
+    """The server of a legacy model, its configuration written below the state directory.
+
+    Args:
+        model: The model.
+        state: The state directory.
+        port: Port of the client protocol.
+        grpc_port: Port of gRPC, which MLServer cannot do without; KServe's is off.
+    """
+    if model.wire is Wire.V1:
+        return _kserve(model, state, port)
+    return _mlserver(model, state, port, grpc_port)
+
+
+def _kserve(model: LegacyModel, state: State, port: int) -> ServerSpec:
+    command = (
+        "python", str(KSERVE_PROGRAM), "--model_name", model.name,
+        "--model_dir", str(state.model_files(model.name)), "--http_port", str(port),
+        "--enable_grpc", "false", "--enable_latency_logging", "false",
+        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
+    )  # fmt: skip
+    return ServerSpec(
+        name=name(model.name), environment=model.environment, command=command, env=ONE_THREAD, ports=(port,),
+        ready_url=f"http://127.0.0.1:{port}/v1/models/{model.name}",
+    )  # fmt: skip
+
+
+def _mlserver(model: LegacyModel, state: State, port: int, grpc_port: int) -> ServerSpec:
+    folder = state.legacy / model.name
+    server = {
+        "host": "127.0.0.1", "http_port": port, "grpc_port": grpc_port, "metrics_endpoint": None,
+        "parallel_workers": 0, "debug": False, "environments_dir": str(folder / "environments"),
+    }  # fmt: skip
+    settings = {
+        "name": model.name, "implementation": "mlserver_xgboost.XGBoostModel",
+        "parameters": {"uri": str(state.model_files(model.name) / "model.json")},
+    }  # fmt: skip
+    whole.write(folder / "settings.json", json.dumps(server, indent=1))
+    whole.write(folder / model.name / "model-settings.json", json.dumps(settings, indent=1))
+    return ServerSpec(
+        name=name(model.name), environment=model.environment, command=("mlserver", "start", str(folder)),
+        env=ONE_THREAD, ports=(port, grpc_port),
+        ready_url=f"http://127.0.0.1:{port}/v2/models/{model.name}/ready",
+    )  # fmt: skip
