@@ -1,0 +1,60 @@
+"""`turnout lab cluster`: a real Kubernetes control plane on this machine."""
+
+import sys
+from pathlib import Path
+
+import click
+
+_STATE = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".turnout-cluster"),
+    show_default=True, help="Directory that everything of the cluster lies under.",
+)  # fmt: skip
+
+
+@click.group(name="cluster")
+def command() -> None:
+    """A real Kubernetes control plane on this machine: API server, controllers, scheduler, made-up nodes."""
+
+
+@command.command()
+def build() -> None:
+    """Build the control plane and fetch the definitions into the cache, and start nothing."""
+    from turnout.lab.cluster import binary, definitions  # noqa: PLC0415 -- loaded only for this command
+
+    click.echo(f"control plane: {binary.ensure(click.echo)}")
+    click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
+
+
+@command.command()
+@_STATE
+@click.option("--loopback", is_flag=True, help="Free ports on loopback, even as root.")
+@click.option("--bare", is_flag=True, help="Kubernetes' own kinds only.")
+def up(state: Path, *, loopback: bool, bare: bool) -> None:
+    """Bring the control plane up and leave it running; builds it the first time."""
+    from turnout.lab.cluster import up  # noqa: PLC0415 -- loaded only for this command
+
+    plane = up.up(state, loopback=loopback, bare=bare, say=click.echo)
+    click.echo(f"\nThe cluster is up: {plane.url}\n  export KUBECONFIG={plane.kubeconfig}")
+    click.echo(f"End it with: turnout lab cluster down --state {state}")
+
+
+@command.command()
+@_STATE
+def down(state: Path) -> None:
+    """End every process of the cluster; what it stored stays in the state directory."""
+    from turnout.lab.cluster import down  # noqa: PLC0415 -- loaded only for this command
+
+    click.echo("The cluster is down." if down.down(state) else "No cluster was up.")
+
+
+@command.command()
+@_STATE
+def status(state: Path) -> None:
+    """Show every process of the cluster; the exit status is 1 unless all are ready."""
+    from turnout.lab import status  # noqa: PLC0415 -- loaded only for this command
+    from turnout.lab.cluster import plane  # noqa: PLC0415
+
+    found = plane.read(state.resolve())
+    rows = status.rows(state)
+    click.echo(f"{found.url}\nexport KUBECONFIG={found.kubeconfig}\n{status.table(rows)}")
+    sys.exit(0 if rows and all(row.state == "ready" for row in rows) else 1)
