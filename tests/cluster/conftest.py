@@ -1,0 +1,75 @@
+"""A real control plane, one for all tests of this level; each test has names of its own in it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from turnout.domain.errors import NotFoundError
+from turnout.fabric.kubernetes.apply import Applier
+from turnout.lab.cluster.plane import ControlPlane
+from turnout.lab.cluster.up import running
+
+WITHIN_SECONDS = 180.0
+"""Controllers do each of these in a moment on an idle machine."""
+SESSION_SECONDS = 1200
+"""The first test waits for the control plane, too, and that perhaps for a compiler."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test here the time that the first one needs."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(SESSION_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane that lives as long as the session, and no longer than its process."""
+    root: Path = tmp_path_factory.mktemp("cluster")
+    with running(root, say=lambda line: print(line, flush=True)) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def applier(control_plane: ControlPlane) -> Iterator[Applier]:
+    """A connection that writes, as the administrator."""
+    with Applier(control_plane.kubeconfig) as connection:
+        yield connection
+
+
+@pytest.fixture
+def namespace(applier: Applier, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, in which only pods of the restricted standard are let in.
+
+    It is gone with all that is in it when the next test begins: made-up nodes have their room again.
+    """
+    name = f"test-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}"
+    made = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    }
+    applier.apply([made])
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    _until("the namespace's default service account", lambda: _there(applier, account))
+    yield name
+    applier.delete(made)
+    _until("the end of the namespace", lambda: not _there(applier, f"/api/v1/namespaces/{name}"))
+
+
+def _until(what: str, true: Callable[[], bool]) -> None:
+    until = time.monotonic() + WITHIN_SECONDS
+    while not true():
+        assert time.monotonic() < until, f"never came: {what}"
+        time.sleep(0.2)
+
+
+def _there(applier: Applier, path: str) -> bool:
+    try:
+        applier.call("GET", path)
+    except NotFoundError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+import json
+import time
+
+import pytest
+import yaml
+from conftest import said, wait
+
+from tasks import shadow as shadowing
+from turnout.domain.evidence import Verdict
+from turnout.domain.requests import Arm
+from turnout.fabric import comparison_files
+from turnout.fabric.comparison_files import START
+from turnout.fabric.registry.evidence import MemoryEvidence
+from turnout.fabric.whole import write
+from turnout.wiring import migrating
+from turnout.wiring.migrating import Wiring
+
+
+@pytest.fixture
+def guarded(migration):
+    """A migration whose sentinel arms the candidate."""
+    migration.lab.sentinel()
+    wait(migration.armed, 60, "armed")
+    return migration
+
+
+def captured(migration):
+    """What was captured of the model."""
+    file = migration.lab.state.captures(migration.name)
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def compared(migration):
+    """What was compared of the attempt."""
+    return comparison_files.read(migration.lab.state.comparisons(migration.attempt), START, examples=True)[0]
+
+
+@pytest.fixture
+def tested(guarded):
+    """Run the shadow test as the flow does, evidence kept in memory."""
+    evidence = MemoryEvidence()
+    lab = guarded.lab
+    migrating.use(Wiring(lab.settings, evidence=evidence))
+    yield lambda: shadowing.shadow_test.fn(guarded.name, guarded.attempt)
+    migrating.use(None)
+
+
+def test_captures_are_what_clients_sent_and_got(migration):
+    """Every captured pair is, byte for byte of its JSON, a request of a client and the answer that it got."""
+    migration.change(capture_share=1.0)
+    wait(lambda: len(captured(migration)) > 50, 60, "exchanges are captured")
+    migration.clients.stop()
+    answers = {row[0]: answer for _, row, answer in migration.clients.answers}
+    assert not migration.clients.failures
+    seen = captured(migration)
+    for one in seen:
+        (row,) = json.loads(one["request"])["instances"]
+        assert json.loads(one["response"])["predictions"] == [answers[row[0]]]
+        assert (one["arm"], one["answered_by"], one["status"]) == ("legacy", "legacy", 200)
+        assert one["attempt"] == migration.attempt
+        assert one["path"] == f"/v1/models/{migration.name}:predict"
+        assert not one["request_base64"]
+        assert 0 <= one["duration_seconds"] < 5
+    rows = [json.loads(one["request"])["instances"][0][0] for one in seen]
+    assert len(rows) == len(set(rows))
+
+
+def test_nothing_is_captured_that_the_route_does_not_ask_for(migration):
+    """At a capture share of 0 the shadow service sees nothing."""
+    wait(lambda: len(migration.clients.answers) > 60, 60, "clients call")
+    assert captured(migration) == []
+    assert migration.candidate.replays == []
+
+
+def test_a_healthy_candidate_passes_off_the_request_path(guarded, tested):
+    """The test passes on replays alone: no client ever reaches the candidate, and none notices anything."""
+    evidence = tested()
+    assert evidence.verdict is Verdict.PASS, evidence.reasons
+    assert evidence.measurements["samples"] >= 60
+    assert evidence.measurements["differing"] == 0
+    assert evidence.measurements["latency"]["candidate"]["p50"]["low_seconds"] > 0
+    assert guarded.candidate.clients == []
+    assert len(guarded.candidate.replays) >= evidence.measurements["samples"]
+    assert guarded.legacy.replays
+    guarded.clients.stop()
+    assert not guarded.clients.failures
+    assert tested() == evidence  # fresh passing evidence is not measured again
+
+
+def test_a_wrong_candidate_is_told_with_examples(guarded, tested):
+    """Answers that are well-formed and wrong stop the attempt in shadow, and the owner sees which."""
+    guarded.candidate.offset = 1.0
+    evidence = tested()
+    assert evidence.verdict is Verdict.FAIL
+    assert any("differ from legacy's" in reason for reason in evidence.reasons)
+    for example in evidence.measurements["examples"]:
+        (row,) = json.loads(example["request"])["instances"]
+        assert json.loads(example["old"])["predictions"] == [sum(row)]
+        assert json.loads(example["new"])["predictions"] == [sum(row) + 1]
+        assert example["distance"] == 1
+    assert guarded.candidate.clients == []
+
+
+def test_a_candidate_that_does_not_answer_replays_fails(guarded, tested):
+    """Half of the replays failing is a failure, and said to be one of answering."""
+    guarded.candidate.failing = 0.5
+    evidence = tested()
+    assert evidence.verdict is Verdict.FAIL
+    assert evidence.measurements["failing"] > 0
+
+
+def test_in_the_canary_the_candidates_answers_are_held_against_legacy(guarded):
+    """What the candidate told clients is replayed to legacy; wrong answers are a breach of `differs`."""
+    guarded.change(weight=0.5, capture_share=1.0)
+    wait(
+        lambda: [c for c in compared(guarded) if c.captured_from is Arm.CANDIDATE],
+        60,
+        "answers of the candidate are compared",
+    )
+    assert not any(c.new_differs for c in compared(guarded))
+    guarded.candidate.offset = 1.0
+    wait(lambda: guarded.route.attempt is None, 60, "rolled back")
+    stone = guarded.lab.router.tombstone(guarded.name, guarded.attempt)
+    assert stone.reason.startswith("differs: ")
+    wrong = [c for c in compared(guarded) if c.captured_from is Arm.CANDIDATE and c.new_differs]
+    assert wrong
+
+
+def test_without_the_sentinels_word_nothing_is_replayed(migration):
+    """Replays are the first load to be shed: no sentinel, no replays, and the reason is counted."""
+    migration.lab.no_sentinel()
+    migration.change(capture_share=1.0)
+    wait(lambda: len(captured(migration)) > 30, 60, "exchanges are captured")
+    counts = migration.lab.state.captures(migration.name).with_name(f"{migration.name}.counts.json")
+    wait(lambda: counts.exists() and "healthy" in counts.read_text(), 60, "counted")
+    assert migration.candidate.replays == []
+    assert migration.legacy.replays == []
+
+
+def test_a_model_with_side_effects_is_never_replayed(guarded):
+    """The contract's word that requests may not be sent twice is kept, sentinel or not."""
+    file = guarded.lab.settings.contracts / f"{guarded.name}.yaml"
+    contract = yaml.safe_load(file.read_text())
+    contract["policy"]["replayable"] = False
+    write(file, yaml.safe_dump(contract))
+    time.sleep(1.5)  # the shadow service looks once a second
+    guarded.change(capture_share=1.0)
+    wait(lambda: len(captured(guarded)) > 60, 60, "exchanges are captured")
+    assert guarded.candidate.replays == []
+    assert guarded.legacy.replays == []
+    assert said(f"{guarded.lab.settings.sentinel}/attempts/{guarded.attempt}")["armed"]

@@ -1,0 +1,121 @@
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from turnout.domain.attempt import Outcome
+from turnout.domain.evidence import Phase
+from turnout.domain.requests import Arm
+from turnout.fabric.processes import Processes
+from turnout.fabric.state import State
+from turnout.lab import control_plane
+from turnout.lab.lab_ports import remembered
+from turnout.settings import VARIABLE, Settings
+from turnout.wiring.migrating import Wiring
+
+MODEL, ATTEMPT = "iris", "iris-1"
+LONGEST_SECONDS = 480.0
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def wiring(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> Wiring:
+    """Adapters of the lab, its owners enrolled."""
+    monkeypatch.setenv("PREFECT_API_URL", lab.prefect_api)
+    monkeypatch.setenv(VARIABLE, str(State(lab.state).settings_file))
+    built = Wiring(lab)
+    for owner in built.owners.all():
+        built.owners.enrol(owner)
+    return built
+
+
+@pytest.fixture
+def control_plane_back(lab: Settings) -> Iterator[None]:
+    """Whatever the test stops of the control plane runs again afterwards."""
+    yield
+    state = State(lab.state)
+    servers, ports = Processes(state), remembered(lab.state)
+    for spec in (control_plane.prefect, control_plane.mlflow, control_plane.worker):
+        servers.ensure(spec(state, ports), ready_within_seconds=200)
+
+
+def _until(what: str, found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.3)
+    raise AssertionError(what)
+
+
+def _failures(state: State) -> list[str]:
+    lines = state.client(MODEL).read_text().splitlines()
+    return [line for line in lines[:-1] if not json.loads(line)["ok"]]
+
+
+@pytest.mark.usefixtures("control_plane_back")
+def test_a_model_moves_although_its_worker_is_killed_and_comes_back_without_the_control_plane(
+    lab: Settings, wiring: Wiring, turnout: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+):
+    """One attempt from legacy to cutover: killed in its canary it goes on from its evidence; no client fails.
+
+    And with Prefect, its worker and MLflow stopped, one command takes everything back and loses no request.
+    """
+    from turnout.lab.desk import Desk  # noqa: PLC0415 -- Prefect reads its settings when it is imported
+
+    state = wiring.state
+    with Desk(wiring.owners, wiring.attempts, ui=lab.prefect_ui, say=print) as desk:
+        desk.start(MODEL)
+
+        def answered(gate: str) -> bool:
+            ask = desk.waiting(ATTEMPT)
+            return ask is not None and ask.gate == gate and desk.answer(ask)
+
+        _until("the canary's gate was not asked", lambda: answered("canary"))
+        _until("the canary did not begin", lambda: wiring.router.read(MODEL).weight > 0)
+        _kill(wiring, "prefect-worker")
+
+        _until("the cutover's gate was not asked", lambda: answered("cutover"))
+        end = _until("the attempt did not end", lambda: wiring.attempts.ended(ATTEMPT))
+
+    assert end.outcome is Outcome.CUT_OVER, end
+    assert [attempt.id for attempt in wiring.attempts.list(MODEL)] == [ATTEMPT]
+    for phase in (Phase.PACKAGE, Phase.SHADOW, Phase.CANARY, Phase.CUTOVER):
+        assert len(wiring.evidence.history(MODEL, phase, ATTEMPT)) == 1, phase
+    assert wiring.router.read(MODEL).weight == pytest.approx(0.95)
+    assert _failures(state) == []
+
+    for server in ("prefect-worker", "prefect", "mlflow"):
+        wiring.servers.stop(server)
+    began = time.time()
+    back = turnout("rollback", MODEL, "--reason", "a drill")
+    returned = time.time()
+    assert back.returncode == 0, back.stderr
+    time.sleep(3)
+
+    assert wiring.router.read(MODEL).attempt is None
+    stone = wiring.router.tombstone(MODEL, ATTEMPT)
+    assert stone is not None
+    assert stone.reason == "a drill"
+    last = _last_candidate_request(wiring)
+    assert last <= returned
+    assert _failures(state) == []
+    with capsys.disabled():
+        print(f"\nturnout rollback: {returned - began:.2f} s; last candidate request {last - began:+.2f} s")
+
+
+def _kill(wiring: Wiring, server: str) -> None:
+    """Kill -9 the worker; the flow it runs dies with it or is left behind, as it happens in production."""
+    pid = wiring.servers.status(server).pid
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+
+
+def _last_candidate_request(wiring: Wiring) -> float:
+    records, _ = wiring.telemetry.read(MODEL)
+    return max(r.started_seconds for r in records if r.arm is Arm.CANDIDATE and not r.diverted)

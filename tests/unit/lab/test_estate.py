@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from turnout.fabric import contracts
+from turnout.fabric.state import State
+from turnout.lab import estate
+
+
+@pytest.fixture
+def laid_out(state: State) -> State:
+    """A state directory with the estate in it."""
+    estate.lay_out(state)
+    return state
+
+
+@pytest.mark.parametrize("model", estate.MODELS, ids=lambda model: model.name)
+def test_every_model_has_a_contract_as_it_is_served(laid_out: State, model: estate.LegacyModel):
+    """The contract speaks the protocol that the model's clients speak."""
+    assert contracts.load(laid_out.estate / "contracts", model.name).wire is model.wire
+
+
+@pytest.mark.parametrize("model", estate.MODELS, ids=lambda model: model.name)
+def test_a_manifest_names_the_models_files_in_the_lab(laid_out: State, model: estate.LegacyModel):
+    """The claim that holds the models is mounted: the storage URI leads to the model's own folder."""
+    manifest = yaml.safe_load((laid_out.estate / "manifests" / f"{model.name}.yaml").read_text())
+
+    uri = manifest["spec"]["predictor"]["model"]["storageUri"]
+    assert Path(uri.removeprefix("file://")) == laid_out.model_files(model.name)
+
+
+def test_what_was_edited_is_not_overwritten(laid_out: State):
+    """An owner's edit of a contract survives the next start of the lab."""
+    file = laid_out.estate / "contracts" / "iris.yaml"
+    file.write_text("# edited\n")
+
+    estate.lay_out(laid_out)
+
+    assert file.read_text() == "# edited\n"
+
+
+def test_every_model_has_one_owner(laid_out: State):
+    """Someone answers at each model's gates, and it is one person."""
+    owners = yaml.safe_load((laid_out.estate / "owners.yaml").read_text())["owners"]
+
+    owned = sorted(model for owner in owners.values() for model in owner["models"])
+    assert owned == sorted(model.name for model in estate.MODELS)

@@ -1,0 +1,128 @@
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from turnout.fabric.state import State
+from turnout.report.gathering import gather
+from turnout.report.page import render
+from turnout.report.summary import summarise
+
+LINKS = {"Prefect": "http://127.0.0.1:4200", "MLflow": ""}
+
+
+class Page(HTMLParser):
+    """Collects what a browser would load, the identifiers, and the text."""
+
+    def __init__(self):
+        """Begin with nothing seen."""
+        super().__init__()
+        self.loads, self.ids, self.text, self.open, self.tags = [], [], "", [], []
+
+    def handle_starttag(self, tag, attrs):
+        """Keep what the tag loads and is called."""
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.loads += [found[a] for a in ("src", "srcset", "data", "poster") if a in found]
+        self.loads += [found["href"]] if tag in {"link", "image", "use"} and "href" in found else []
+        self.ids += [found["id"]] if "id" in found else []
+
+    def handle_data(self, data):
+        """Keep the text."""
+        self.text += data
+
+
+def _page_of(stage) -> tuple[str, Page]:
+    facts = gather(stage.sources())
+    html = render(facts, summarise(facts), LINKS)
+    page = Page()
+    page.feed(html)
+    return html, page
+
+
+@pytest.fixture(scope="module")
+def made(stories):
+    """The page of the three stories, as text and parsed."""
+    return _page_of(stories)
+
+
+def test_nothing_is_loaded_from_anywhere(made):
+    """The page opens offline: no script, no import, no image or font from outside."""
+    html, page = made
+    assert [one for one in page.loads if not one.startswith(("data:", "#"))] == []
+    assert not {"script", "link", "iframe", "img"} & set(page.tags)
+    assert re.findall(r"@import|url\((?!#)", html) == []
+
+
+def test_identifiers_are_unique(made):
+    """Many plots on one page do not take each other's markers and clips."""
+    _, page = made
+    assert len(page.ids) == len(set(page.ids))
+    references = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', made[0]))
+    assert references <= set(page.ids)
+
+
+def test_plots_take_their_colours_from_the_page(made):
+    """No colour is fixed in a plot, so each is readable light and dark."""
+    html, _ = made
+    drawn = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+    assert "var(--candidate)" in drawn
+    assert set(re.findall(r"#[0-9a-f]{6}\b", drawn)) <= {"#ffffff", "#000000"}
+
+
+def test_every_attempt_says_how_it_went(made):
+    """Outcome, failures and reason of each attempt can be read without opening anything else."""
+    _, page = made
+    text = " ".join(page.text.split())
+    for said in (
+        "iris-1",
+        "cancer-1",
+        "cancer-2",
+        "diabetes-1",
+        "stopped in shadow",
+        "rolled back",
+        "cut over",
+    ):
+        assert said in text
+    assert re.search(r"The sentinel took it back at 25% of the traffic because of failed requests", text)
+    assert re.search(r"compared answers differ from legacy's", text)
+
+
+def test_only_known_links_are_shown(made):
+    """A system without an address gets no link."""
+    html, _ = made
+    assert 'href="http://127.0.0.1:4200"' in html
+    assert ">MLflow</a>" not in html
+
+
+def test_no_data_is_said(stage):
+    """An empty state directory gives a page that says so, not a page of zeros."""
+    _, page = _page_of(stage)
+    assert page.text.count("no data") >= 2
+    assert "No data: no attempt has left a trace" in page.text
+
+
+PARTS = ("client", "routes", "comparisons", "sentinel", "work", "approvals", "attempts")
+
+
+@pytest.mark.parametrize("kept", ["routes", "sentinel"])
+def test_one_trace_is_enough_for_a_page(one_story, kept, tmp_path):
+    """With nearly everything lost the page comes out, and knows the attempt."""
+    shutil.copytree(one_story.root, tmp_path / "copy")
+    for part in set(PARTS) - {kept}:
+        shutil.rmtree(tmp_path / "copy" / part)
+    sources = replace(one_story.sources(), state=State(tmp_path / "copy"), requests=lambda _: [])
+    facts = gather(sources)
+    html = render(facts, summarise(facts), {})
+    assert 'id="diabetes-1"' in html
+    assert "rolled back" in html or "stopped before shadow" in html
+
+
+def test_what_others_wrote_is_shown_and_never_run(stage):
+    """A reason or an answer with markup in it stays text."""
+    stage.history("iris", "iris-1", [(1.0, "open", 0.0)], by="<script>alert(1)</script>")
+    html, page = _page_of(stage)
+    assert "script" not in page.tags
+    assert "&lt;script&gt;" in html
