@@ -4,6 +4,7 @@ import json
 from collections import Counter as Count
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 from turnout.domain import counting
 from turnout.domain.counting import CountingRules
 from turnout.domain.requests import Arm
+from turnout.fabric import access_files
 from turnout.fabric.router.route_name import RouteName
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog, Cursor
@@ -18,6 +20,14 @@ from turnout.fabric.telemetry import AccessLog, Cursor
 MODEL, ATTEMPT = "iris", "iris-1"
 RULES = CountingRules(slow_seconds=0.3, error_seconds=1.0, rescue_seconds=0.3)
 SAVED = TypeAdapter(Cursor)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _listed_at_each_look():
+    """What changed twice within a tick of the file system's clock is listed later; here at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access_files, "_RELIST_SECONDS", 0.0)
+        yield
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The files of the routers' access logs: which there are, which one is which, and what is new in them.
 
 A model's log is `MODEL.jsonl`, or `MODEL.PROXY.jsonl` for each of several proxies of one route; a part that
-was put aside has a number after that. A file goes by its first line, whose request started at one nanosecond:
-that stays when it is renamed, and does not come again when a file system gives its inode to another.
+was put aside has a number after that. A file goes by its inode and its first line, which stay when it is
+renamed. An inode alone may be given to another file; a line alone begins two files where it is written again.
 """
 
 import contextlib
@@ -77,7 +77,7 @@ class AccessFiles:
         if known and same and known.identity:
             known.size_bytes = status.st_size
             return known.identity
-        identity = _first_line(file)
+        identity = _identity(file)
         self._known[file.path] = _Known(status.st_ino, status.st_size, identity)
         return identity
 
@@ -126,9 +126,10 @@ def put_aside(files: tuple[LogFile, ...], file: LogFile) -> None:
     file.path.rename(file.path.with_name(f"{file.path.name}.{number:06d}"))
 
 
-def _first_line(file: LogFile) -> str | None:
+def _identity(file: LogFile) -> str | None:
     with contextlib.suppress(FileNotFoundError), file.path.open("rb", buffering=0) as stream:
         line, newline, _ = stream.read(_LONGEST_LINE_BYTES).partition(b"\n")
         if newline:
-            return hashlib.blake2b(line, digest_size=8, key=file.proxy.encode()[:64]).hexdigest()
+            key = f"{os.fstat(stream.fileno()).st_ino} {file.proxy}".encode()[:64]
+            return hashlib.blake2b(line, digest_size=8, key=key).hexdigest()
     return None
