@@ -133,8 +133,7 @@ def _source(wiring: Wiring, model: str) -> _Source:
         raise NotFoundError(
             model, observed="not in the inventory", limit="a discovered model", remedy="Run discover."
         )
-    volume = wiring.state.root / storage.CLAIM
-    file = storage.model_file(model, workload.storage_uri, workload.framework, volume=volume)
+    file = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
     return _Source(wiring.contract(model), workload, file, files.sha256(file), golden(wiring, model))
 
 

@@ -76,9 +76,14 @@ class State:
         """Rows that the lab's client draws its requests from: the test split, never seen in training."""
         return self.root / "client" / f"{model}.payloads.json"
 
+    @property
+    def volume(self) -> Path:
+        """Where the volume claim that storage URIs name is mounted."""
+        return self.root / "models"
+
     def model_files(self, model: str) -> Path:
         """Folder of a legacy model's files in the lab, which its manifest's storage URI names."""
-        return self.root / "models" / model
+        return self.volume / model
 
     @property
     def estate(self) -> Path:

@@ -31,7 +31,7 @@ def model_file(subject: str, uri: str | None, framework: str, *, volume: Path) -
         InvalidInputError: There is no such path, or not one model file there.
         UnsupportedError: The URI's scheme or claim cannot be read from here.
     """
-    path = _resolve(subject, uri, volume)
+    path = resolve(subject, uri, volume)
     if path.is_file():
         return path
     names = MODEL_FILES.get(framework, ())
@@ -46,7 +46,12 @@ def model_file(subject: str, uri: str | None, framework: str, *, volume: Path) -
     )  # fmt: skip
 
 
-def _resolve(subject: str, uri: str | None, volume: Path) -> Path:
+def resolve(subject: str, uri: str | None, volume: Path) -> Path:
+    """Where a storage URI leads on this machine.
+
+    Raises:
+        UnsupportedError: Its scheme or claim cannot be read from here.
+    """
     parts = urlsplit(uri or "")
     path = unquote(parts.path)
     if parts.scheme in {"", "file"} and not parts.netloc and path.startswith("/"):

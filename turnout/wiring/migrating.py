@@ -78,7 +78,7 @@ class Wiring:
         """Where packages are kept."""
         from turnout.fabric.registry.packages import MlflowPackages
 
-        return MlflowPackages(self.settings.mlflow)
+        return MlflowPackages(self.settings.mlflow, volume=self.state.volume)
 
     @cached_property
     def approvals(self) -> Approvals:

@@ -103,7 +103,7 @@ def wiring(
         ray_serve=f"http://127.0.0.1:{chosen_ports['ray-serve']}",
         legacy=legacy,
     )
-    registry, router = MemoryPackages(state.root / "registry"), MemoryRouter()
+    registry, router = MemoryPackages(state.root / "registry", volume=state.volume), MemoryRouter()
     built = Wiring(settings, evidence=MemoryEvidence(), packages=registry, router=router, servers=servers)
     for number, model in enumerate(legacy):
         stable = Backend(name=f"{model}-legacy", port=int(legacy[model].rpartition(":")[2]))

@@ -29,8 +29,11 @@ def describe(root: Path) -> tuple[PackageFile, ...]:
 
 
 def digest(manifest: PackageManifest) -> str:
-    """Digest of a package: of its manifest, which holds those of its files."""
-    return digest_of(manifest.model_dump(mode="json"))
+    """Digest of a package: of its manifest, which holds those of its files.
+
+    A package without external files has the digest that it had before there were any.
+    """
+    return digest_of(manifest.model_dump(mode="json", exclude=None if manifest.external else {"external"}))
 
 
 def write(root: Path, manifest: PackageManifest) -> None:
@@ -38,8 +41,12 @@ def write(root: Path, manifest: PackageManifest) -> None:
     (root / MANIFEST).write_text(json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True))
 
 
-def check(root: Path) -> PackageManifest:
+def check(root: Path, *, whole: bool = False) -> PackageManifest:
     """Read a package's manifest and hold every file against it.
+
+    Args:
+        root: The package.
+        whole: Whether its external files have been brought in; else none of them may lie there.
 
     Raises:
         PermanentError: There is no manifest, or a file is missing, changed or not mentioned.
@@ -48,7 +55,8 @@ def check(root: Path) -> PackageManifest:
         manifest = PackageManifest.model_validate_json((root / MANIFEST).read_text())
     except (OSError, ValidationError) as error:
         raise _broken(root, f"no readable {MANIFEST}") from error
-    promised = {f.path: f for f in manifest.files}
+    brought = [f for external in manifest.external for f in external.inside] if whole else []
+    promised = {f.path: f for f in (*manifest.files, *brought)}
     found = {f.path: f for f in describe(root)}
     wrong = sorted(path for path in promised.keys() | found.keys() if promised.get(path) != found.get(path))
     if wrong:

@@ -1,7 +1,7 @@
 """Packages: model versions in MLflow's registry, each with its files and their digests.
 
 A version belongs to a run that holds the files as artifacts; its tag
-`turnout.digest` is the manifest's digest.
+`turnout.digest` is the manifest's digest. Large files are not uploaded (`turnout.fabric.registry.external`).
 """
 
 import shutil
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.domain.errors import NotFoundError, PermanentError
 from turnout.domain.package import PackageManifest, PackageVersion
-from turnout.fabric.registry import files
+from turnout.fabric.registry import external, files
 from turnout.fabric.registry.connection import Connection, absent
 
 if TYPE_CHECKING:
@@ -28,17 +28,19 @@ class MemoryPackages:
 
     Args:
         root: The directory.
+        volume: Where the claim of storage URIs is mounted.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, volume: Path) -> None:
         """Hold nothing yet."""
         self._root = root
+        self._volume = volume
         self._versions: dict[str, list[PackageVersion]] = {}
         self._aliases: dict[tuple[str, str], str] = {}
 
     def register(self, directory: Path) -> PackageVersion:
         """Register the package in a directory; the same digest again returns the version that is there."""
-        manifest = files.check(directory)
+        manifest = _checked(directory, self._volume)
         versions = self._versions.setdefault(manifest.model, [])
         digest = files.digest(manifest)
         for known in versions:
@@ -53,7 +55,9 @@ class MemoryPackages:
         """Bring a version into a directory and check every digest."""
         if package not in self._versions.get(package.model, []):
             raise _unknown(package)
-        return _bring(package, directory, lambda staged: shutil.copytree(self._place(package), staged))
+        return _bring(
+            package, directory, lambda staged: shutil.copytree(self._place(package), staged), self._volume
+        )
 
     def mark(self, model: str, alias: str, version: str | None) -> None:
         """Set what an alias names; None removes it."""
@@ -78,11 +82,13 @@ class MlflowPackages:
 
     Args:
         url: URL of the server.
+        volume: Where the claim of storage URIs is mounted.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, volume: Path) -> None:
         """Remember where it is; nothing is called yet."""
         self._mlflow = Connection(url)
+        self._volume = volume
 
     def register(self, directory: Path) -> PackageVersion:
         """Register the package in a directory; the same digest again returns the version that is there.
@@ -91,7 +97,7 @@ class MlflowPackages:
             PermanentError: The directory holds no package, or not the files that its manifest promises.
             UnreachableError: MLflow does not answer.
         """
-        manifest = files.check(directory)
+        manifest = _checked(directory, self._volume)
         digest = files.digest(manifest)
         with self._mlflow.client() as client:
             _ensure_model(client, manifest.model)
@@ -110,7 +116,7 @@ class MlflowPackages:
         """
         with self._mlflow.client() as client:
             run_id = _run_of(client, package)
-            return _bring(package, directory, lambda staged: _download(client, run_id, staged))
+            return _bring(package, directory, lambda staged: _download(client, run_id, staged), self._volume)
 
     def mark(self, model: str, alias: str, version: str | None) -> None:
         """Set what an alias (serving, candidate, previous) names; None removes it.
@@ -186,8 +192,18 @@ def _download(client: "MlflowClient", run_id: str, staged: Path) -> None:
     Path(client.download_artifacts(run_id, FOLDER, str(staged.parent))).replace(staged)
 
 
-def _bring(package: PackageVersion, directory: Path, copy: Callable[[Path], object]) -> PackageManifest:
-    """Copy a version beside the directory, check it, and only then move it into place."""
+def _checked(directory: Path, volume: Path) -> PackageManifest:
+    """The manifest of a package that is to be registered, with every file held against it."""
+    manifest = files.check(directory)
+    for part in manifest.external:
+        external.check(part, volume)
+    return manifest
+
+
+def _bring(
+    package: PackageVersion, directory: Path, copy: Callable[[Path], object], volume: Path
+) -> PackageManifest:
+    """Bring a version beside the directory, check it, and only then move it into place."""
     if (there := _intact(package, directory)) is not None:
         return there
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +213,8 @@ def _bring(package: PackageVersion, directory: Path, copy: Callable[[Path], obje
         manifest = files.check(staged)
         if files.digest(manifest) != package.digest:
             raise _changed(package)
+        for part in manifest.external:
+            external.bring(part, staged, volume)
         shutil.rmtree(directory, ignore_errors=True)
         staged.replace(directory)
     return manifest
@@ -205,7 +223,7 @@ def _bring(package: PackageVersion, directory: Path, copy: Callable[[Path], obje
 def _intact(package: PackageVersion, directory: Path) -> PackageManifest | None:
     """The manifest of what is in the directory already, where it is this version unchanged."""
     try:
-        manifest = files.check(directory)
+        manifest = files.check(directory, whole=True)
     except PermanentError:
         return None
     return manifest if files.digest(manifest) == package.digest else None
