@@ -3,12 +3,15 @@
 Called by `tasks`; each runtime passes the same contract tests against its real server.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from turnout.domain.contract import Contract, Wire
+from turnout.domain.workload import Workload
 
 
 class Capabilities(BaseModel):
@@ -41,14 +44,56 @@ class Endpoint(BaseModel):
     grpc_port: int | None = None
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a package is made from.
+
+    Attributes:
+        contract: The contract.
+        workload: The model as found.
+        path: Its file or folder, as legacy loads it.
+        requests: Parsed bodies of the golden requests.
+    """
+
+    contract: Contract
+    workload: Workload
+    path: Path
+    requests: list[Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A package's files laid out, and what is known of them.
+
+    Attributes:
+        config: What the runtime is started with (`runtime_config` of the package).
+        answers: The answer that a client would get to each golden request from what was laid out; None where
+            the model is served as it is, and its first proof is the shadow test.
+        found: What was found in the model file, for people.
+        measurements: What making it showed, as JSON values.
+    """
+
+    config: dict[str, Any]
+    answers: list[Any] | None
+    found: str
+    measurements: dict[str, Any] = field(default_factory=dict)
+
+
 class Runtime(Protocol):
     """A serving runtime."""
 
     name: str
     capabilities: Capabilities
 
-    def lay_out(self, model_file: Path, contract: Contract, directory: Path) -> dict[str, Any]:
-        """Lay a model file out as this runtime wants it, below `directory`; return the configuration."""
+    def package(self, source: Source, directory: Path, say: Callable[[str], None]) -> Made:
+        """Lay a model out as this runtime wants it, below `directory`, converted where that is needed.
+
+        Model files are opened in a runtime's own environment, never in this process.
+
+        Raises:
+            UnsupportedError: The runtime cannot serve such a model.
+            InvalidInputError: The model does not load.
+        """
 
     def deploy(self, attempt: str, contract: Contract, directory: Path | Endpoint) -> Endpoint:
         """Bring up what serves a package directory (or stands in front of an endpoint, for a bridge).

@@ -7,7 +7,7 @@ should be, so that a Ray cluster that was lost is brought back whole by the next
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from runtimes import Capabilities, Endpoint
+from runtimes import Capabilities, Endpoint, Made, Source
 from runtimes.bridges.bodies import Bridged
 from runtimes.triton.config import served
 from turnout.domain.contract import Contract, Wire
@@ -58,19 +58,19 @@ class RayServe:
         self._api = f"{dashboard.rstrip('/')}/api/serve/applications/"
         self._proxy = proxy.rstrip("/")
 
-    def lay_out(
+    def package(
         self,
-        model_file: Path,  # noqa: ARG002 -- the signature of every runtime; a bridge holds no file
-        contract: Contract,
-        directory: Path,  # noqa: ARG002
-    ) -> dict[str, Any]:
+        source: Source,
+        directory: Path,  # noqa: ARG002 -- the signature of every runtime; a bridge holds no file
+        say: Callable[[str], None],  # noqa: ARG002
+    ) -> Made:
         """Refuse: a bridge holds no model.
 
         Raises:
             UnsupportedError: Always.
         """
         raise UnsupportedError(
-            f"package of {contract.model}", observed="the runtime ray_serve",
+            f"package of {source.contract.model}", observed="the runtime ray_serve",
             limit="a runtime that serves a file",
             remedy="Lay it out for triton; Ray Serve bridges the protocol in front of it.",
         )  # fmt: skip

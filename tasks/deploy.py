@@ -16,7 +16,7 @@ from tasks.gate import passing
 from tasks.package import golden, packaged, room_in
 from turnout import __version__
 from turnout.domain.comparison import compare
-from turnout.domain.contract import Contract, Wire
+from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, RefusedError, UnreachableError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
 from turnout.domain.package import PackageVersion
@@ -117,14 +117,13 @@ def _package(wiring: Wiring, model: str, attempt: str) -> PackageVersion:
 
 
 def _up(wiring: Wiring, attempt: str, contract: Contract, version: PackageVersion) -> Endpoint:
-    """Bring up the runtime, and for V1 clients the bridge in front of it."""
+    """Bring up the package's runtime, and the bridge in front of it where the package names one."""
     directory = wiring.state.work / "deployments" / attempt
     with room_in(directory):
-        wiring.packages.fetch(version, directory)
-    endpoint = wiring.triton.deploy(attempt, contract, directory)
-    if contract.wire is Wire.V1:
-        return wiring.ray_serve.deploy(attempt, contract, endpoint)
-    return endpoint
+        manifest = wiring.packages.fetch(version, directory)
+    endpoint = wiring.runtime(manifest.runtime).deploy(attempt, contract, directory)
+    bridge = manifest.runtime_config.get("bridge")
+    return wiring.runtime(bridge).deploy(attempt, contract, endpoint) if bridge else endpoint
 
 
 def _trial(wiring: Wiring, candidate: _Candidate) -> _Trial:

@@ -12,35 +12,44 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes import conversion, wire
-from runtimes.conversion import Conversion
+from runtimes import Made, Source
 from tasks import step
 from tasks.plan import inventory_of
 from tasks.plan_lines import unblocked
 from turnout import __version__
-from turnout.domain.contract import Contract, Wire
+from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
 from turnout.domain.package import PackageManifest, PackageVersion
-from turnout.domain.proof import Exchange, Proof, prove
+from turnout.domain.proof import UNCONVERTED, Exchange, Proof, prove
 from turnout.domain.workload import Workload
-from turnout.fabric import environments, storage, whole
+from turnout.fabric import storage, whole
 from turnout.fabric.registry import files
 from turnout.wiring.migrating import Wiring, current
 
-RUNTIME = "triton"
-BRIDGE = "ray_serve"
-
 
 @dataclass(frozen=True)
-class _Source:
-    """What a package is made from."""
+class _Ordered:
+    """What a package is made from, and where it is to run.
 
-    contract: Contract
-    workload: Workload
-    file: Path
+    Attributes:
+        source: The model, its contract and the golden requests.
+        sha256: Digest of the model's file or folder.
+        golden: The golden set, requests and legacy's answers parsed.
+        runtime: Runtime that the plan names.
+        bridge: What stands in front of it, where clients need that.
+    """
+
+    source: Source
     sha256: str
     golden: list[dict[str, Any]]
+    runtime: str
+    bridge: str | None
+
+    @property
+    def contract(self) -> Contract:
+        """The contract."""
+        return self.source.contract
 
     @property
     def inputs_digest(self) -> str:
@@ -48,9 +57,10 @@ class _Source:
         return digest_of(
             {
                 "contract": self.contract.model_dump(mode="json"),
-                "framework": self.workload.framework,
+                "framework": self.source.workload.framework,
                 "model_file": self.sha256,
                 "golden": self.golden,
+                "runtime": [self.runtime, self.bridge],
             }
         )
 
@@ -71,10 +81,10 @@ def package_model(model: str, attempt: str) -> Evidence:
         RefusedError: The plan has blockers, or the state directory is full.
     """
     wiring = current()
-    source = _source(wiring, model)
-    known = fresh_pass(wiring.evidence.history(model, Phase.PACKAGE, attempt), source.inputs_digest)
+    ordered = _ordered(wiring, model)
+    known = fresh_pass(wiring.evidence.history(model, Phase.PACKAGE, attempt), ordered.inputs_digest)
     with room_in(wiring.state.work):
-        evidence = known or _made(wiring, attempt, source)
+        evidence = known or _made(wiring, attempt, ordered)
     if evidence.verdict is Verdict.PASS:
         _name(wiring, attempt, packaged(evidence))
     return evidence
@@ -126,72 +136,63 @@ def _exchange(file: Path, number: int, line: str) -> dict[str, Any]:
         ) from error  # fmt: skip
 
 
-def _source(wiring: Wiring, model: str) -> _Source:
-    unblocked(wiring.state, model)
+def _ordered(wiring: Wiring, model: str) -> _Ordered:
+    line = unblocked(wiring.state, model)
     workload = inventory_of(wiring.state).workload(model)
-    if workload is None:
+    if workload is None or line.runtime is None:
         raise NotFoundError(
             model, observed="not in the inventory", limit="a discovered model", remedy="Run discover."
         )
-    file = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
-    return _Source(wiring.contract(model), workload, file, files.sha256(file), golden(wiring, model))
+    path = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
+    kept = golden(wiring, model)
+    source = Source(wiring.contract(model), workload, path, [one["request"] for one in kept])
+    return _Ordered(source, files.sha256(path), kept, line.runtime, line.bridge)
 
 
-def _made(wiring: Wiring, attempt: str, source: _Source) -> Evidence:
+def _made(wiring: Wiring, attempt: str, ordered: _Ordered) -> Evidence:
     directory = wiring.state.work / "packages" / attempt
     shutil.rmtree(directory, ignore_errors=True)
-    converted = _converted(source, directory / "converted")
-    exchanges = [
-        Exchange(one["request"], one["response"], wire.answer_with(source.contract, answer))
-        for one, answer in zip(source.golden, converted.answers, strict=True)
-    ]
-    proof = prove(source.contract, exchanges)
+    directory.mkdir(parents=True)
+    made = wiring.runtime(ordered.runtime).package(ordered.source, directory, print)
+    proof = _proof(ordered, made)
     version = None
     if proof.verdict is Verdict.PASS:
-        version = wiring.packages.register(_laid_out(wiring, source, converted, directory / "package"))
-    evidence = _evidence(attempt, source, converted, proof, version)
+        files.write(directory, _manifest(ordered, made, directory))
+        version = wiring.packages.register(directory)
+    evidence = _evidence(attempt, ordered, made, proof, version)
     wiring.evidence.write(evidence)
     return evidence
 
 
-def _converted(source: _Source, directory: Path) -> Conversion:
-    print(f"{source.contract.model}: converting {source.file.name} in the environment convert")  # noqa: T201 -- Prefect logs what tasks print
-    return conversion.convert(
-        environment=environments.ensure("convert", print),
-        framework=source.workload.framework,
-        source=source.file,
-        contract=source.contract,
-        examples=[wire.input_of(source.contract, one["request"]) for one in source.golden],
-        directory=directory,
+def _proof(ordered: _Ordered, made: Made) -> Proof:
+    """Hold what was laid out against legacy's answers; what is served as it is has nothing converted."""
+    if made.answers is None:
+        return UNCONVERTED
+    return prove(
+        ordered.contract,
+        [
+            Exchange(one["request"], one["response"], answer)
+            for one, answer in zip(ordered.golden, made.answers, strict=True)
+        ],
     )
 
 
-def _laid_out(wiring: Wiring, source: _Source, converted: Conversion, directory: Path) -> Path:
-    """The package as files: what the runtime wants, and a manifest with every digest."""
-    config = wiring.triton.lay_out(converted.model_file, source.contract, directory)
-    manifest = PackageManifest(
-        model=source.contract.model,
-        runtime=RUNTIME,
+def _manifest(ordered: _Ordered, made: Made, directory: Path) -> PackageManifest:
+    """What the package says of itself, with the digest of every file."""
+    workload = ordered.source.workload
+    return PackageManifest(
+        model=ordered.contract.model,
+        runtime=ordered.runtime,
         files=files.describe(directory),
-        runtime_config={
-            **config,
-            "bridge": _bridge(source.contract),
-            "resources": _resources(source.workload),
-        },
-        contract=source.contract.model_dump(mode="json"),
+        runtime_config={**made.config, "bridge": ordered.bridge, "resources": _resources(workload)},
+        contract=ordered.contract.model_dump(mode="json"),
         source={
-            "storage_uri": source.workload.storage_uri,
-            "sha256": source.sha256,
-            "framework": source.workload.framework,
-            "model": converted.model,
+            "storage_uri": workload.storage_uri,
+            "sha256": ordered.sha256,
+            "framework": workload.framework,
+            "model": made.found,
         },
     )
-    files.write(directory, manifest)
-    return directory
-
-
-def _bridge(contract: Contract) -> str | None:
-    return BRIDGE if contract.wire is Wire.V1 else None
 
 
 def _resources(workload: Workload) -> dict[str, str]:
@@ -200,26 +201,27 @@ def _resources(workload: Workload) -> dict[str, str]:
 
 
 def _evidence(
-    attempt: str, source: _Source, converted: Conversion, proof: Proof, version: PackageVersion | None
+    attempt: str, ordered: _Ordered, made: Made, proof: Proof, version: PackageVersion | None
 ) -> Evidence:
     result = {name: value for name, value in asdict(proof).items() if name not in {"verdict", "reason"}}
     result["examples"] = list(proof.examples)  # as it is read back
     return Evidence(
-        subject=source.contract.model,
+        subject=ordered.contract.model,
         phase=Phase.PACKAGE,
         attempt=attempt,
-        inputs_digest=source.inputs_digest,
+        inputs_digest=ordered.inputs_digest,
         measurements={
             **result,
-            "runtime": RUNTIME,
-            "bridge": _bridge(source.contract),
+            "runtime": ordered.runtime,
+            "bridge": ordered.bridge,
             "package": version.model_dump() if version else None,
-            "model_file_sha256": source.sha256,
-            **converted.model_dump(mode="json", exclude={"model_file", "answers"}),
+            "model_file_sha256": ordered.sha256,
+            "model": made.found,
+            **made.measurements,
         },
         bounds={
-            "differs": source.contract.bounds.differs,
-            **source.contract.same_answer.model_dump(mode="json"),
+            "differs": ordered.contract.bounds.differs,
+            **ordered.contract.same_answer.model_dump(mode="json"),
         },
         verdict=proof.verdict,
         reasons=(proof.reason,),

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from tasks import step
 from turnout import __version__
-from turnout.domain.contract import Wire
 from turnout.domain.errors import UnreachableError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of
 from turnout.domain.route import RoutePolicy
@@ -47,11 +46,9 @@ def take_back(model: str, attempt: str, reason: str, by: str) -> Evidence:
 def undeploy(model: str, attempt: str) -> None:
     """Take down what the attempt had deployed, once requests that were under way have had their time."""
     wiring = current()
-    contract = wiring.contract(model)
-    _see_out(wiring, model, attempt, contract.policy)
-    if contract.wire is Wire.V1:
-        wiring.ray_serve.undeploy(attempt)
-    wiring.triton.undeploy(attempt)
+    _see_out(wiring, model, attempt, wiring.contract(model).policy)
+    for runtime in wiring.runtimes():
+        runtime.undeploy(attempt)
 
 
 def _see_out(wiring: Wiring, model: str, attempt: str, policy: RoutePolicy) -> None:

@@ -1,14 +1,15 @@
 """Triton Inference Server: serves ONNX models over V2; one server process an attempt.
 
-Called by `tasks.package` (lay_out) and `tasks.deploy` (deploy, undeploy).
+Called by `tasks.package` (package) and `tasks.deploy` (deploy, undeploy).
 """
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtimes import Capabilities, Endpoint
+from runtimes import Capabilities, Endpoint, Made, Source, conversion, wire
 from runtimes.triton import config, server
 from turnout.domain.contract import Contract, Wire
 from turnout.domain.errors import InvalidInputError
@@ -45,6 +46,32 @@ class Triton:
         self._state = state
         self._servers = servers
         self._environment = environment
+
+    def package(self, source: Source, directory: Path, say: Callable[[str], None]) -> Made:
+        """Convert a model to ONNX in the environment `convert`, run it on the golden requests, lay it out.
+
+        Raises:
+            UnsupportedError: Not a framework, or not a form of tensors, that can be converted.
+            InvalidInputError: The model file does not load or cannot be converted.
+        """
+        contract = source.contract
+        say(f"{contract.model}: converting {source.path.name} in the environment convert")
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".converted-") as scratch:
+            converted = conversion.convert(
+                environment=self._environment("convert"),
+                framework=source.workload.framework,
+                source=source.path,
+                contract=contract,
+                examples=[wire.input_of(contract, request) for request in source.requests],
+                directory=Path(scratch),
+            )
+            laid_out = self.lay_out(converted.model_file, contract, directory)
+        return Made(
+            config=laid_out,
+            answers=[wire.answer_with(contract, answer) for answer in converted.answers],
+            found=converted.model,
+            measurements=converted.model_dump(mode="json", exclude={"model_file", "answers"}),
+        )
 
     def lay_out(self, model_file: Path, contract: Contract, directory: Path) -> dict[str, Any]:
         """Lay an ONNX file out as a standard Triton repository: MODEL/config.pbtxt and MODEL/1/model.onnx.

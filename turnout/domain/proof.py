@@ -46,6 +46,17 @@ class Proof:
     reason: str
 
 
+UNCONVERTED = Proof(
+    compared=0,
+    differing=0,
+    largest_distance=None,
+    examples=(),
+    verdict=Verdict.PASS,
+    reason="served as it is: nothing was converted, and every file is held by its digest",
+)
+"""Of a model that needs no conversion: the deployment's trial and the shadow test prove its answers."""
+
+
 def prove(contract: Contract, exchanges: Iterable[Exchange]) -> Proof:
     """Compare every exchange and conclude.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.domain.approval import Approvals
 from turnout.domain.contract import Contract
+from turnout.domain.errors import UnsupportedError
 from turnout.domain.evidence import EvidenceStore
 from turnout.domain.package import PackageRegistry
 from turnout.domain.route import Router
@@ -128,6 +129,25 @@ class Wiring:
         from runtimes.ray_serve import RayServe
 
         return RayServe(self.state, dashboard=self.settings.ray_dashboard, proxy=self.settings.ray_serve)
+
+    def runtime(self, name: str) -> "Runtime":
+        """The runtime of a name, as plans and packages write it.
+
+        Raises:
+            UnsupportedError: Nothing can be deployed on it from here.
+        """
+        for runtime in self.runtimes():
+            if runtime.name == name:
+                return runtime
+        raise UnsupportedError(
+            f"runtime {name}", observed="no adapter for it",
+            limit=f"one of {', '.join(runtime.name for runtime in self.runtimes())}",
+            remedy="Choose another runtime, or bring the model in a form that one of these serves.",
+        )  # fmt: skip
+
+    def runtimes(self) -> tuple["Runtime", ...]:
+        """Every runtime, what stands in front of others first."""
+        return (self.ray_serve, self.triton)
 
     def contract(self, model: str) -> Contract:
         """Return a model's contract as its owner wrote it."""

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from runtimes import Endpoint, wire
+from runtimes import Endpoint, Source, wire
 from runtimes.ray_serve import APPLICATION, RayServe
 from runtimes.triton import Triton
 from turnout.domain.contract import Wire
 from turnout.domain.errors import InvalidInputError, UnreachableError, UnsupportedError
 from turnout.domain.route import RoutePolicy
+from turnout.domain.workload import Workload
 from turnout.fabric import ports
 from turnout.lab import faults, ray_head
 from turnout.lab.lab_ports import NAMES
@@ -191,8 +192,10 @@ def test_serves_own_options_stay(bridge, endpoint, ray_ports):
 
 def test_the_bridge_holds_no_model(bridge, contracts, tmp_path):
     """Laying a file out for it is refused; standing in front of a directory too."""
+    workload = Workload(name=LABELS, framework="sklearn")
+    source = Source(contracts[LABELS], workload, tmp_path / "model.onnx", [])
     with pytest.raises(UnsupportedError):
-        bridge.lay_out(tmp_path / "model.onnx", contracts[LABELS], tmp_path)
+        bridge.package(source, tmp_path, print)
     with pytest.raises(InvalidInputError):
         bridge.deploy("labels-3", contracts[LABELS], tmp_path)
 

@@ -126,7 +126,7 @@ class Migrations:
         if self.ends[move.attempt].outcome is Outcome.CUT_OVER and not self._over(move):
             self._wiring.router.roll_back(move.model, move.attempt, reason="the next drills", by="drills")
             time.sleep(1.0)
-            for runtime in (self._wiring.ray_serve, self._wiring.triton):
+            for runtime in self._wiring.runtimes():
                 with contextlib.suppress(*NOT_NOW):
                     runtime.undeploy(move.attempt)
         move.rounds += 1
