@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from turnout.domain.contract import Contract, Wire
+from turnout.domain.package import ExternalFiles
 from turnout.domain.workload import Workload
 
 
@@ -71,12 +72,15 @@ class Made:
             the model is served as it is, and its first proof is the shadow test.
         found: What was found in the model file, for people.
         measurements: What making it showed, as JSON values.
+        external: Large files that the package names and the registry does not hold
+            (`turnout.fabric.registry.external.describe`).
     """
 
     config: dict[str, Any]
     answers: list[Any] | None
     found: str
     measurements: dict[str, Any] = field(default_factory=dict)
+    external: tuple[ExternalFiles, ...] = ()
 
 
 class Runtime(Protocol):

@@ -192,6 +192,7 @@ def _manifest(ordered: _Ordered, made: Made, directory: Path) -> PackageManifest
             "framework": workload.framework,
             "model": made.found,
         },
+        external=made.external,
     )
 
 
