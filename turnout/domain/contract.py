@@ -37,15 +37,25 @@ class AnswerKind(StrEnum):
     LABELS = "labels"
     PROBABILITIES = "probabilities"
     REGRESSION = "regression"
+    EMBEDDING = "embedding"
+    JSON = "json"
 
 
 class SameAnswer(BaseModel):
     """What counts as the same answer.
 
     Attributes:
-        kind: Labels are equal or not; numbers are equal within the tolerances (as numpy.isclose defines it).
+        kind: Labels are equal or not; numbers are equal within the tolerances (as numpy.isclose defines it);
+            embeddings are equal in direction and length; JSON is any answer, its numbers within the
+            tolerances and all else equal.
         absolute_tolerance: In the answer's unit.
         relative_tolerance: Share of the legacy answer.
+        minimum_cosine: Least cosine between an embedding and legacy's.
+        length_tolerance: Largest difference of an embedding's length, as a share of legacy's: the cosine does
+            not see a normalisation that was lost.
+        fields: For JSON, the fields that are compared (`result.label`: keys with dots between, lists passed
+            through); none named: all.
+        ignored: For JSON, fields that are not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -53,6 +63,18 @@ class SameAnswer(BaseModel):
     kind: AnswerKind
     absolute_tolerance: float = Field(default=1e-5, ge=0)
     relative_tolerance: float = Field(default=1e-4, ge=0)
+    minimum_cosine: float = Field(default=0.999, gt=0, le=1)
+    length_tolerance: float = Field(default=0.01, ge=0)
+    fields: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _fields_are_of_json(self) -> Self:
+        if (self.fields or self.ignored) and self.kind is not AnswerKind.JSON:
+            raise ValueError(f"fields and ignored go with the kind json, not with {self.kind}")
+        if not all(key for path in (*self.fields, *self.ignored) for key in path.split(".")):
+            raise ValueError("a field is named by its keys, with dots between")
+        return self
 
 
 class Bounds(BaseModel):

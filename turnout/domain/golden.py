@@ -32,7 +32,7 @@ class Usable:
         capture: The line as it was captured.
         key: The same for the same request; the id that a V2 client sends does not count.
         answer: Legacy's answer, parsed and well-formed.
-        classes: What it answers: labels, or predicted classes; empty for a regression.
+        classes: What it answers: labels, or predicted classes; empty for what has none.
     """
 
     capture: Capture
@@ -101,8 +101,13 @@ def choose(found: Sequence[Usable], *, largest: int = LARGEST) -> list[Usable]:
 
 
 def coverage(contract: Contract, chosen: Sequence[Usable]) -> dict[str, Any]:
-    """What a golden set covers: requests by class, or for a regression the range of its answers."""
-    if contract.same_answer.kind is not AnswerKind.REGRESSION:
+    """What a golden set covers: requests by class, a regression's range, vectors by their dimension."""
+    kind = contract.same_answer.kind
+    if kind is AnswerKind.JSON:
+        return {"requests": len(chosen)}
+    if kind is AnswerKind.EMBEDDING:
+        return dict(sorted(Counter(f"{one} dimensions" for one in _dimensions(contract, chosen)).items()))
+    if kind is not AnswerKind.REGRESSION:
         return dict(sorted(Counter(label for one in chosen for label in one.classes).items()))
     values = [value for one in chosen for row in _rows(contract, one.answer) for value in _numbers(row)]
     return {"lowest": min(values), "highest": max(values)} if values else {}
@@ -141,7 +146,7 @@ def _labels(distinct: Sequence[Usable]) -> list[str]:
 
 def _classes(contract: Contract, answer: Any) -> Iterator[str]:
     kind = contract.same_answer.kind
-    if kind is AnswerKind.REGRESSION:
+    if kind not in {AnswerKind.LABELS, AnswerKind.PROBABILITIES}:
         return
     for row in _rows(contract, answer):
         yield _label(row) if kind is AnswerKind.LABELS else _likeliest(_numbers(row))
@@ -155,6 +160,11 @@ def _rows(contract: Contract, answer: Any) -> list[Any]:
     flat = list(_leaves(output["data"]))
     width = math.prod(output["shape"][1:])
     return [flat[start : start + width] for start in range(0, len(flat), width)] if width else []
+
+
+def _dimensions(contract: Contract, chosen: Sequence[Usable]) -> Iterator[int]:
+    for one in chosen:
+        yield from (len(_numbers(row)) for row in _rows(contract, one.answer))
 
 
 def _label(row: Any) -> str:

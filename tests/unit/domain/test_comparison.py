@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turnout.domain.comparison import DEPTH_LIMIT, Difference, compare
+from turnout.domain.answers import DEPTH_LIMIT
+from turnout.domain.comparison import Difference, compare
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Wire
 from turnout.domain.errors import InvalidInputError
 

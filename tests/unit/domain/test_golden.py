@@ -108,3 +108,18 @@ def test_coverage_says_what_the_answers_are(kind, wire, answer, expected):
     """Labels, likeliest classes or the range of values: an owner sees what the proof stands on."""
     contract = _contract(kind, wire)
     assert coverage(contract, _usable(_capture({"x": 1}, answer), contract=contract)) == expected
+
+
+def test_embeddings_are_counted_by_dimension():
+    """A set with vectors of two sizes is seen at a glance; vectors belong to no class."""
+    contract = _contract(kind="embedding")
+    found = _usable(_asked(1, [0.6, 0.8]), _asked(2, [0.8, 0.6]), contract=contract)
+    assert coverage(contract, choose(found)) == {"2 dimensions": 2}
+    assert all(not one.classes for one in found)
+
+
+def test_answers_of_any_form_are_usable_where_the_contract_says_json():
+    """An answer without predictions stands in the golden set, and counts as a request."""
+    contract = _contract(kind="json")
+    found = _usable(_capture({"ask": 1}, {"result": {"label": "cat"}}), contract=contract)
+    assert coverage(contract, choose(found)) == {"requests": 1}
