@@ -8,6 +8,7 @@ STATE ?= .turnout
 RATE ?= 20
 DRILLS ?= .turnout-drills
 GATES ?= lab
+PORTFOLIO ?= quick
 
 # A uv that runs is used; else the one of locks/uv.txt is installed beside the project.
 UV := $(shell if uv --version >/dev/null 2>&1; then command -v uv; else echo .uv/bin/uv; fi)
@@ -33,8 +34,8 @@ help:  ## Show this
 setup: $(CORE)  ## Install the project and its core environment into .venv
 	@echo "Ready: $(BIN)/turnout"
 
-demo: $(CORE)  ## Move three models under live traffic (GATES=me: you answer the gates; STATE=DIR; RATE=20)
-	$(BIN)/turnout lab demo --state $(STATE) --rate $(RATE) --gates $(GATES)
+demo: $(CORE)  ## Move models under live traffic (PORTFOLIO=full: every one; GATES=me: you answer; STATE=DIR; RATE=20)
+	$(BIN)/turnout lab demo --state $(STATE) --rate $(RATE) --gates $(GATES) --portfolio $(PORTFOLIO)
 
 test: check unit  ## All checks, then unit, contract and lab tests
 	@# Side by side: their servers mostly wait. The whole lab is a session of its own, up for as long as it lasts.

@@ -14,7 +14,13 @@ _STATE = click.option(
 )  # fmt: skip
 _RATE = click.option(
     "--rate", type=click.FloatRange(min=0, max=1000), default=20.0, show_default=True,
-    help="Requests a second that the client sends to each model; 0 for none.",
+    help="Requests a second that the client sends to a model (a large one gets its share of that); 0: none.",
+)  # fmt: skip
+
+
+_PORTFOLIO = click.option(
+    "--portfolio", type=click.Choice(["quick", "full"]), default="quick", show_default=True,
+    help="Which models: three, or every one that the lab has.",
 )  # fmt: skip
 
 
@@ -26,17 +32,21 @@ def command() -> None:
 @command.command()
 @_STATE
 @_RATE
+@_PORTFOLIO
 @click.option("--port", "ports", multiple=True, metavar="NAME=PORT", help="Fix a port (repeatable).")
-def up(state: Path, rate: float, ports: tuple[str, ...]) -> None:
+def up(state: Path, rate: float, portfolio: str, ports: tuple[str, ...]) -> None:
     """Bring the lab up and leave it running."""
-    from turnout.lab import traffic, up  # noqa: PLC0415 -- loaded only for this command
+    from turnout.fabric.state import State  # noqa: PLC0415 -- loaded only for this command
+    from turnout.lab import estate, traffic, up  # noqa: PLC0415
     from turnout.lab.lab_ports import remembered  # noqa: PLC0415
 
-    settings = up.up(state, rate=rate, fixed_ports=dict(map(_port, ports)), say=click.echo)
+    wanted, fixed = estate.Portfolio(portfolio), dict(map(_port, ports))
+    settings = up.up(state, rate=rate, portfolio=wanted, fixed_ports=fixed, say=click.echo)
     click.echo(f"\nThe lab is up. Settings: {state.resolve() / 'turnout.yaml'}")
     click.echo(f"  Prefect  {settings.prefect_ui}\n  MLflow   {settings.mlflow}")
-    for model, url in traffic.addresses(remembered(settings.state)).items():
-        click.echo(f"  {model:8} {url}")
+    served = estate.laid_out(State(settings.state))
+    for model, url in traffic.addresses(served, remembered(settings.state)).items():
+        click.echo(f"  {model:10} {url}")
     click.echo("End it with: turnout lab down" + ("" if state == Path(".turnout") else f" --state {state}"))
 
 
@@ -63,18 +73,19 @@ def status(state: Path) -> None:
 @command.command()
 @_STATE
 @_RATE
+@_PORTFOLIO
 @click.option(
     "--gates", type=click.Choice(["lab", "me"]), default="lab", show_default=True,
     help="Who answers at the gates: the lab's owners with their own codes, or you.",
 )  # fmt: skip
 @click.option("--keep", is_flag=True, help="Leave the lab running afterwards.")
-def demo(state: Path, rate: float, gates: str, *, keep: bool) -> None:
-    """Bring the lab up, move its three models, and write the report."""
-    from turnout.lab import aside, demo  # noqa: PLC0415 -- loaded only for this command
+def demo(state: Path, rate: float, portfolio: str, gates: str, *, keep: bool) -> None:
+    """Bring the lab up, move its models, and write the report."""
+    from turnout.lab import aside, demo, estate  # noqa: PLC0415 -- loaded only for this command
 
     if earlier := aside.set_aside(state):
         click.echo(f"the state of an earlier lab is kept in {earlier}")
-    sys.exit(demo.run(state, gates, rate, keep=keep))
+    sys.exit(demo.run(state, gates, rate, portfolio=estate.Portfolio(portfolio), keep=keep))
 
 
 @command.command()

@@ -1,6 +1,6 @@
 """The lab's client: calls the models as production would, and records every request on its own.
 
-    python -m turnout.lab.client STATE --target MODEL=URL [--target ...] [--rate 20]
+    python -m turnout.lab.client STATE --target MODEL=URL [--target ...] [--rate 20] [--pace MODEL=0.1]
 
 Open loop: arrivals are a Poisson process and wait for nobody, so a stalled server does not slow its own
 measurement down (coordinated omission). A record counts from the scheduled time. SIGTERM ends it: no new
@@ -16,6 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import click
@@ -26,17 +27,26 @@ from turnout.fabric.state import State
 from turnout.lab import exchange
 
 TIMEOUT_SECONDS = 30.0
-MOST_ROWS = 3
 LONGEST_SECONDS = 4 * 3600.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """One model as its client knows it: contract, URL, rows to draw from."""
+    """One model as its client knows it.
+
+    Attributes:
+        contract: Its contract.
+        url: Where it is called.
+        ways: What is sent and what counts as an answer.
+        rows: What requests are drawn from.
+        pace: Its share of the client's rate.
+    """
 
     contract: Contract
     url: str
-    rows: list[list[float]]
+    ways: exchange.Ways
+    rows: list[Any]
+    pace: float = 1.0
 
 
 class Journal:
@@ -104,7 +114,7 @@ class Caller:
             await asyncio.wait(self._outstanding)
 
     async def _one(self, scheduled: float) -> None:
-        rows = self._chance.choices(self._target.rows, k=self._chance.randint(1, MOST_ROWS))
+        rows = self._chance.choices(self._target.rows, k=self._chance.randint(1, self._target.ways.most_rows))
         identity = uuid.uuid4().hex
         sent = time.monotonic()
         status, wrong = await self._ask(identity, rows)
@@ -121,13 +131,14 @@ class Caller:
             }
         )
 
-    async def _ask(self, identity: str, rows: list[list[float]]) -> tuple[int | None, str | None]:
-        body = exchange.request(self._target.contract, rows)
+    async def _ask(self, identity: str, rows: list[Any]) -> tuple[int | None, str | None]:
+        body = self._target.ways.request(self._target.contract, rows)
         headers = {"content-type": "application/json", "x-request-id": identity}
         try:
             async with self._session.post(self._target.url, data=body, headers=headers) as answer:
                 content = await answer.read()
-                return answer.status, exchange.fault(self._target.contract, len(rows), answer.status, content)
+                fault = self._target.ways.fault(self._target.contract, len(rows), answer.status, content)
+                return answer.status, fault
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return None, f"{type(error).__name__}: {error}"
 
@@ -142,7 +153,7 @@ async def run(targets: list[Target], state: State, *, rate: float, longest_secon
     connector = aiohttp.TCPConnector(limit=0)  # open loop: never wait for a connection to become free
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         callers = [
-            Caller(t, Journal(state.client(t.contract.model)), rate, session, random.Random())  # noqa: S311
+            Caller(t, Journal(state.client(t.contract.model)), rate * t.pace, session, random.Random())  # noqa: S311
             for t in targets
         ]
         await asyncio.gather(*(caller.call(stop, until) for caller in callers))
@@ -159,23 +170,29 @@ async def _set_before(event: asyncio.Event, moment: float) -> bool:
     return event.is_set()
 
 
-def _target(state: State, argument: str) -> Target:
+def _target(state: State, argument: str, paces: dict[str, float]) -> Target:
     model, _, url = argument.partition("=")
-    rows = json.loads(state.payloads(model).read_text())["rows"]
-    return Target(contracts.load(state.estate / "contracts", model), url, rows)
+    payloads = json.loads(state.payloads(model).read_text())
+    ways = exchange.WAYS[payloads.get("kind", exchange.TENSORS)]
+    contract = contracts.load(state.estate / "contracts", model)
+    return Target(contract, url, ways, payloads["rows"], paces.get(model, 1.0))
 
 
 @click.command()
 @click.argument("state", type=click.Path(path_type=Path, exists=True))
 @click.option("--target", "targets", multiple=True, required=True, help="MODEL=URL")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=20.0, help="Requests/s a model.")
+@click.option("--pace", "paces", multiple=True, help="MODEL=SHARE of that rate, where it is not all of it.")
 @click.option(
     "--longest-seconds", type=float, default=LONGEST_SECONDS, help="Ends by itself after this time."
 )
-def main(state: Path, targets: tuple[str, ...], rate: float, longest_seconds: float) -> None:
+def main(
+    state: Path, targets: tuple[str, ...], rate: float, paces: tuple[str, ...], longest_seconds: float
+) -> None:
     """Call models through the router and record every request."""
     lab = State(state.resolve())
-    found = [_target(lab, argument) for argument in targets]
+    shares = {model: float(share) for model, _, share in (pace.partition("=") for pace in paces)}
+    found = [_target(lab, argument, shares) for argument in targets]
     asyncio.run(run(found, lab, rate=rate, longest_seconds=longest_seconds))
 
 

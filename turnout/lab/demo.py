@@ -1,5 +1,7 @@
 """The main job in the lab: three models move under live traffic, each with its own story; then the report.
 
+A full portfolio goes on from there: its other models move in the waves of the plan, one flow starts them all.
+
 `make demo` runs it. Everything goes through the doors that a user has: Prefect's runs, the gates' forms, the
 router's own state. Only the faults are the lab's.
 """
@@ -17,7 +19,8 @@ from turnout.domain.attempt import End, Outcome
 from turnout.domain.errors import PermanentError
 from turnout.domain.route import Route
 from turnout.fabric.state import State
-from turnout.lab import down, faults, up
+from turnout.lab import down, estate, faults, up
+from turnout.lab.estate import Portfolio
 from turnout.lab.stories import STORIES, Chapter
 
 LONGEST_SECONDS = 1500.0
@@ -55,13 +58,21 @@ class _Story:
         return len(self.outcomes) == len(self.chapters)
 
 
-def run(state: Path, gates: str = "lab", rate: float = 20.0, *, keep: bool = False) -> int:
+def run(
+    state: Path,
+    gates: str = "lab",
+    rate: float = 20.0,
+    *,
+    portfolio: Portfolio = Portfolio.QUICK,
+    keep: bool = False,
+) -> int:
     """Run the demo from nothing to the report.
 
     Args:
         state: The state directory.
         gates: "lab": the lab's owners answer; "me": a person answers in the UI.
         rate: Requests a second and model.
+        portfolio: Which models.
         keep: Leave the lab running afterwards.
 
     Returns:
@@ -69,7 +80,7 @@ def run(state: Path, gates: str = "lab", rate: float = 20.0, *, keep: bool = Fal
     """
     started = time.time()
     try:
-        up.up(state, rate=rate)
+        up.up(state, rate=rate, portfolio=portfolio)
         demo = _Demo(state, gates, started)
         demo.play()
         return demo.conclude()
@@ -104,12 +115,23 @@ class _Demo:
         """Start every story and see it through to its end."""
         with self._desk:
             self._play()
+            if others := [m.name for m in estate.laid_out(self._wiring.state) if m.name not in STORIES]:
+                self._move_in_waves(others)
 
     def _play(self) -> None:
         for model, chapters in STORIES.items():
             self._prepare(f"{model}-1", chapters[0])
             self._stories.append(_Story(model, chapters, self._desk.start(model)))
         self._say(f"three migrations started; watch them at {self._settings.prefect_ui}")
+        self._see_through()
+
+    def _move_in_waves(self, models: list[str]) -> None:
+        run = self._desk.start_waves(models)
+        self._stories += [_Story(model, (Chapter(Outcome.CUT_OVER),), run) for model in models]
+        self._say(f"the rest of the portfolio moves in the waves of the plan: {', '.join(models)}")
+        self._see_through()
+
+    def _see_through(self) -> None:
         longest = LONGEST_WITH_A_PERSON_SECONDS if self._person else LONGEST_SECONDS
         deadline = time.monotonic() + longest
         while not all(story.done for story in self._stories):

@@ -6,7 +6,7 @@ An answer goes where the form of the UI goes: Prefect's API, resume with input. 
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -18,6 +18,7 @@ from turnout.fabric.attempts import AttemptFiles
 from turnout.fabric.owners import Owners
 
 DEPLOYMENT = "migrate/turnout"
+PORTFOLIO = "portfolio/turnout"
 STATE_READ_EVERY_SECONDS = 1.0
 
 
@@ -52,11 +53,15 @@ class Desk:
 
     def start(self, model: str, *, again: bool = False) -> UUID:
         """Start the migration of a model as a run of its own."""
-        deployment = self._client.read_deployment_by_name(DEPLOYMENT)
-        run = self._client.create_flow_run_from_deployment(
-            deployment.id, parameters={"model": model, "again": again}
-        )
-        return run.id
+        return self._start(DEPLOYMENT, {"model": model, "again": again})
+
+    def start_waves(self, models: list[str]) -> UUID:
+        """Start the migrations of these models, wave by wave as planned; returns the run that starts them."""
+        return self._start(PORTFOLIO, {"models": models})
+
+    def _start(self, name: str, parameters: dict[str, Any]) -> UUID:
+        deployment = self._client.read_deployment_by_name(name)
+        return self._client.create_flow_run_from_deployment(deployment.id, parameters=parameters).id
 
     def read(self, run: UUID) -> FlowRun:
         """Return a run as Prefect has it."""

@@ -10,13 +10,12 @@ from turnout.fabric import ports, whole
 from turnout.fabric.state import State
 from turnout.lab.estate import MODELS
 
-_LEGACY = tuple(name for m in MODELS for name in (f"legacy-{m.name}", f"legacy-{m.name}-grpc"))
-_CLIENT = tuple(f"client-{m.name}" for m in MODELS)
+_OF_MODELS = tuple(name for m in MODELS for name in (*m.ports, m.client_port))
 _RAY = (
     "ray-gcs", "ray-dashboard", "ray-serve", "ray-client", "ray-agent", "ray-agent-grpc",
     "ray-runtime-env", "ray-object-manager", "ray-node-manager", "ray-metrics",
 )  # fmt: skip
-NAMES = ("envoy-admin", "sentinel", "shadow", "mlflow", "prefect", *_RAY, *_LEGACY, *_CLIENT)
+NAMES = ("envoy-admin", "sentinel", "shadow", "mlflow", "prefect", *_RAY, *_OF_MODELS)
 """Every port of the lab; `client-MODEL` is where the router listens for a model's clients."""
 
 _PORTS: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])

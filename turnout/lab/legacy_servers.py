@@ -1,13 +1,13 @@
 """The legacy model servers: the KServe SDK's for V1, MLServer for V2; one process a model."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from turnout.domain.contract import Wire
 from turnout.domain.server import ServerSpec
 from turnout.fabric import whole
 from turnout.fabric.state import State
-from turnout.lab.estate import LegacyModel
+from turnout.lab.estate import LegacyModel, ServerKind
 
 KSERVE_PROGRAM = Path(__file__).parent / "legacy" / "kserve_server.py"
 KEEP_ALIVE_SECONDS = 7200
@@ -18,38 +18,42 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def name(model: str) -> str:
-    """Name of a legacy server."""
+    """Name of the legacy server that a model's clients reach."""
     return f"legacy-{model}"
 
 
-def spec(model: LegacyModel, state: State, *, port: int, grpc_port: int) -> ServerSpec:
-    """The server of a legacy model, its configuration written below the state directory.
+def specs(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    """The servers of a legacy model in the order they start, its configuration below the state directory.
 
     Args:
         model: The model.
         state: The state directory.
-        port: Port of the client protocol.
-        grpc_port: Port of gRPC, which MLServer cannot do without; KServe's is off.
+        ports: The lab's ports; `model.ports` are among them.
+
+    Returns:
+        One server or several; the last one is the one that the clients reach.
     """
-    if model.wire is Wire.V1:
-        return _kserve(model, state, port)
-    return _mlserver(model, state, port, grpc_port)
+    return _KINDS[model.server](model, state, ports)
 
 
-def _kserve(model: LegacyModel, state: State, port: int) -> ServerSpec:
+def _kserve(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    port = ports[model.port]
     command = (
         "python", str(KSERVE_PROGRAM), "--model_name", model.name,
         "--model_dir", str(state.model_files(model.name)), "--http_port", str(port),
         "--enable_grpc", "false", "--enable_latency_logging", "false",
         "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
     )  # fmt: skip
-    return ServerSpec(
+    served = ServerSpec(
         name=name(model.name), environment=model.environment, command=command, env=ONE_THREAD, ports=(port,),
         ready_url=f"http://127.0.0.1:{port}/v1/models/{model.name}",
     )  # fmt: skip
+    return (served,)
 
 
-def _mlserver(model: LegacyModel, state: State, port: int, grpc_port: int) -> ServerSpec:
+def _mlserver(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    """MLServer cannot do without gRPC: it is the part `grpc`."""
+    port, grpc_port = (ports[name] for name in model.ports)
     folder = state.legacy / model.name
     server = {
         "host": "127.0.0.1", "http_port": port, "grpc_port": grpc_port, "metrics_endpoint": None,
@@ -61,8 +65,15 @@ def _mlserver(model: LegacyModel, state: State, port: int, grpc_port: int) -> Se
     }  # fmt: skip
     whole.write(folder / "settings.json", json.dumps(server, indent=1))
     whole.write(folder / model.name / "model-settings.json", json.dumps(settings, indent=1))
-    return ServerSpec(
+    served = ServerSpec(
         name=name(model.name), environment=model.environment, command=("mlserver", "start", str(folder)),
         env=ONE_THREAD, ports=(port, grpc_port),
         ready_url=f"http://127.0.0.1:{port}/v2/models/{model.name}/ready",
     )  # fmt: skip
+    return (served,)
+
+
+_KINDS: dict[ServerKind, Callable[[LegacyModel, State, Mapping[str, int]], tuple[ServerSpec, ...]]] = {
+    ServerKind.KSERVE_SKLEARN: _kserve,
+    ServerKind.MLSERVER_XGBOOST: _mlserver,
+}

@@ -9,7 +9,7 @@ from turnout.fabric import environments, marks
 from turnout.fabric.state import State
 from turnout.lab.estate import LegacyModel
 
-PROGRAM = Path(__file__).parent / "legacy" / "train.py"
+PROGRAMS = Path(__file__).parent / "legacy"
 _LONGEST_SECONDS = 300
 
 
@@ -24,7 +24,13 @@ def train(model: LegacyModel, state: State) -> None:
         return
     python = environments.ensure(model.environment) / "bin" / "python"
     done = subprocess.run(
-        [str(python), str(PROGRAM), model.name, str(state.model_files(model.name)), str(payloads)],
+        [
+            str(python),
+            str(PROGRAMS / model.program),
+            model.name,
+            str(state.model_files(model.name)),
+            str(payloads),
+        ],
         env={**os.environ, "OMP_NUM_THREADS": "1", **marks.marks(marks.lab_id(state.root), "up")},
         stdin=subprocess.DEVNULL,
         capture_output=True,

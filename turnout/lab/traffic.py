@@ -5,7 +5,8 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric import contracts
 from turnout.fabric.router import envoy
 from turnout.fabric.state import State
-from turnout.lab import estate, legacy_servers
+from turnout.lab import legacy_servers
+from turnout.lab.estate import LegacyModel
 
 SENTINEL = "sentinel"
 SHADOW = "shadow"
@@ -41,23 +42,26 @@ def router(state: State, ports: dict[str, int]) -> ServerSpec:
     return envoy.server(state, admin_port=ports["envoy-admin"])
 
 
-def register(state: State, ports: dict[str, int]) -> None:
-    """Make every model known to the router, all its traffic on legacy."""
+def register(state: State, models: tuple[LegacyModel, ...], ports: dict[str, int]) -> None:
+    """Make models known to the router, all their traffic on legacy."""
     known = envoy.EnvoyRouter(state, admin_url=f"http://127.0.0.1:{ports['envoy-admin']}")
-    for model in estate.MODELS:
-        stable = Backend(name=legacy_servers.name(model.name), port=ports[f"legacy-{model.name}"])
+    for model in models:
+        stable = Backend(name=legacy_servers.name(model.name), port=ports[model.port])
         policy = contracts.load(state.estate / "contracts", model.name).policy
-        listen = ports[f"client-{model.name}"]
+        listen = ports[model.client_port]
         known.register(Registration(model=model.name, listen_port=listen, stable=stable, policy=policy))
 
 
-def addresses(ports: dict[str, int]) -> dict[str, str]:
+def addresses(models: tuple[LegacyModel, ...], ports: dict[str, int]) -> dict[str, str]:
     """What the clients of each model call."""
-    return {m.name: f"http://127.0.0.1:{ports[f'client-{m.name}']}{m.path}" for m in estate.MODELS}
+    return {m.name: f"http://127.0.0.1:{ports[m.client_port]}{m.path}" for m in models}
 
 
-def client(state: State, ports: dict[str, int], *, rate: float) -> ServerSpec:
-    """The client of all models, through the router."""
-    targets = [word for m, url in addresses(ports).items() for word in ("--target", f"{m}={url}")]
-    command = ("python", "-m", "turnout.lab.client", str(state.root), "--rate", str(rate), *targets)
+def client(
+    state: State, models: tuple[LegacyModel, ...], ports: dict[str, int], *, rate: float
+) -> ServerSpec:
+    """The client of all these models, through the router."""
+    targets = [word for m, url in addresses(models, ports).items() for word in ("--target", f"{m}={url}")]
+    paces = [word for m in models if m.pace != 1 for word in ("--pace", f"{m.name}={m.pace:g}")]
+    command = ("python", "-m", "turnout.lab.client", str(state.root), "--rate", str(rate), *targets, *paces)
     return ServerSpec(name=CLIENT, environment="core", command=command, stop_seconds=_CLIENT_STOP_SECONDS)

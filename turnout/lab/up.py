@@ -30,6 +30,7 @@ from turnout.lab import (
     ray_head,
     traffic,
 )
+from turnout.lab.estate import Portfolio
 from turnout.settings import Settings
 
 LEAST_FREE_BYTES = 256 * 2**20
@@ -45,13 +46,19 @@ Say = Callable[[str], None]
 
 
 def up(
-    root: Path, *, rate: float = 20.0, fixed_ports: Mapping[str, int] | None = None, say: Say = click.echo
+    root: Path,
+    *,
+    rate: float = 20.0,
+    portfolio: Portfolio = Portfolio.QUICK,
+    fixed_ports: Mapping[str, int] | None = None,
+    say: Say = click.echo,
 ) -> Settings:
     """Bring a lab up and leave it running.
 
     Args:
         root: The state directory; made when it is not there.
-        rate: Requests a second that the client sends to each model; 0 for none.
+        rate: Requests a second that the client sends to a model of pace 1; 0 for none.
+        portfolio: Which models; those that the state directory has had before stay.
         fixed_ports: Ports that the user wants, by name.
         say: Gets progress, a line a time.
 
@@ -68,6 +75,7 @@ def up(
     say(f"state directory {state.root}")
     _end_on_signals()
     try:
+        estate.lay_out(state, portfolio)
         return _rise(state, rate, fixed_ports or {}, _timed(say))
     except BaseException:
         ray_head.clear(state)
@@ -106,12 +114,11 @@ def _check(state: State) -> None:
 
 
 def _lay_out(state: State, ports: dict[str, int]) -> Settings:
-    """Write the estate and the settings; take down the specs of an earlier lab."""
+    """Write the settings; take down the specs of an earlier lab."""
     board = Board(state)
     for name in board.names():
         if not name.startswith("triton-"):  # an attempt's server goes on with its attempt
             board.take(name)
-    estate.lay_out(state)
     here = "http://127.0.0.1"
     settings = Settings(
         state=state.root,
@@ -127,7 +134,7 @@ def _lay_out(state: State, ports: dict[str, int]) -> Settings:
         mlflow=f"{here}:{ports['mlflow']}",
         ray_dashboard=f"{here}:{ports['ray-dashboard']}",
         ray_serve=f"{here}:{ports['ray-serve']}",
-        legacy={m.name: f"127.0.0.1:{ports[f'legacy-{m.name}']}" for m in estate.MODELS},
+        legacy={m.name: f"127.0.0.1:{ports[m.port]}" for m in estate.laid_out(state)},
     )
     settings.write(state.settings_file)
     return settings
@@ -140,6 +147,7 @@ class _Rise:
         self, state: State, ports: dict[str, int], rate: float, say: Say, pool: ThreadPoolExecutor
     ) -> None:
         self._state = state
+        self._models = estate.laid_out(state)
         self._ports = ports
         self._rate = rate
         self._say = say
@@ -156,12 +164,12 @@ class _Rise:
 
     def _traffic(self) -> None:
         steps = [self._pool.submit(self._router)]
-        steps += [self._pool.submit(self._legacy, model) for model in estate.MODELS]
+        steps += [self._pool.submit(self._legacy, model) for model in self._models]
         _all(steps)
-        traffic.register(self._state, self._ports)
+        traffic.register(self._state, self._models, self._ports)
         self._say("router: every model known, all traffic on legacy")
         if self._rate > 0:
-            self._start(traffic.client(self._state, self._ports, rate=self._rate))
+            self._start(traffic.client(self._state, self._models, self._ports, rate=self._rate))
 
     def _router(self) -> None:
         self._environment("envoy")
@@ -174,8 +182,8 @@ class _Rise:
         with self._hands:
             models.train(model, self._state)
         self._say(f"{model.name}: trained")
-        port, grpc_port = (self._ports[f"legacy-{model.name}{kind}"] for kind in ("", "-grpc"))
-        self._start(legacy_servers.spec(model, self._state, port=port, grpc_port=grpc_port))
+        for spec in legacy_servers.specs(model, self._state, self._ports):
+            self._start(spec)
 
     def _control_plane(self) -> None:
         self._start(control_plane.prefect(self._state, self._ports))
@@ -194,7 +202,7 @@ class _Rise:
         self._say("ray: Serve answers")
 
     def _needed_later(self) -> None:
-        for name in NEEDED_LATER:
+        for name in dict.fromkeys((*NEEDED_LATER, *(name for m in self._models for name in m.needs))):
             self._environment(name)
 
     def _environment(self, name: str) -> None:

@@ -43,7 +43,7 @@ def state() -> Iterator[State]:
 def trained(state: State) -> None:
     """The estate, its models trained."""
     estate.lay_out(state)
-    for model in estate.MODELS:
+    for model in estate.laid_out(state):
         models.train(model, state)
 
 
@@ -66,14 +66,13 @@ def chosen_ports() -> dict[str, int]:
 @pytest.fixture(scope="package")
 def legacy(state: State, servers: Processes, chosen_ports: dict[str, int]) -> Iterator[dict[str, str]]:
     """The three legacy models, served; their addresses."""
-    for model in estate.MODELS:
-        port = chosen_ports[f"legacy-{model.name}"]
-        grpc_port = chosen_ports[f"legacy-{model.name}-grpc"]
-        spec = legacy_servers.spec(model, state, port=port, grpc_port=grpc_port)
+    served = estate.laid_out(state)
+    specs = [spec for model in served for spec in legacy_servers.specs(model, state, chosen_ports)]
+    for spec in specs:
         servers.ensure(spec, ready_within_seconds=120)
-    yield {m.name: f"127.0.0.1:{chosen_ports[f'legacy-{m.name}']}" for m in estate.MODELS}
-    for model in estate.MODELS:
-        servers.stop(legacy_servers.name(model.name))
+    yield {model.name: f"127.0.0.1:{chosen_ports[model.port]}" for model in served}
+    for spec in reversed(specs):
+        servers.stop(spec.name)
 
 
 @pytest.fixture(scope="package")

@@ -50,7 +50,7 @@ def test_every_part_answers_where_the_settings_say(lab: Settings):
 
 def test_the_clients_of_every_model_are_answered(lab: Settings):
     """Through the router, from the legacy servers, in either protocol: no request fails."""
-    for model in estate.MODELS:
+    for model in estate.models(estate.Portfolio.QUICK):
         found = _recorded(State(lab.state), model.name, 20)
         assert [record["error"] for record in found if not record["ok"]] == []
 
@@ -179,7 +179,7 @@ def test_taking_down_what_is_not_up_is_harmless(turnout: Callable[..., Any], tmp
 
 def test_clients_are_told_where_to_call(lab: Settings):
     """The addresses that `up` prints are those that the router listens on."""
-    for url in traffic.addresses(remembered(lab.state)).values():
+    for url in traffic.addresses(estate.laid_out(State(lab.state)), remembered(lab.state)).values():
         assert "envoy" in ports.holder(httpx.URL(url).port or 0)
 
 

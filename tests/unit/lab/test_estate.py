@@ -11,7 +11,7 @@ from turnout.lab import estate
 @pytest.fixture
 def laid_out(state: State) -> State:
     """A state directory with the estate in it."""
-    estate.lay_out(state)
+    estate.lay_out(state, estate.Portfolio.FULL)
     return state
 
 
@@ -28,6 +28,23 @@ def test_a_manifest_names_the_models_files_in_the_lab(laid_out: State, model: es
 
     uri = manifest["spec"]["predictor"]["model"]["storageUri"]
     assert Path(uri.removeprefix("file://")) == laid_out.model_files(model.name)
+
+
+def test_a_quick_lab_serves_only_its_own_models(state: State):
+    """Manifests and contracts of the full portfolio stay out of a quick one; a full one holds all models."""
+    estate.lay_out(state)
+
+    quick = estate.models(estate.Portfolio.QUICK)
+    assert estate.laid_out(state) == quick
+    assert {file.stem for file in (state.estate / "contracts").iterdir()} == {model.name for model in quick}
+    assert estate.models(estate.Portfolio.FULL) == estate.MODELS
+
+
+def test_a_lab_keeps_the_models_that_it_has_had(laid_out: State):
+    """A quick start where a full lab was takes no model away: its clients and its attempts are there."""
+    estate.lay_out(laid_out, estate.Portfolio.QUICK)
+
+    assert estate.laid_out(laid_out) == estate.MODELS
 
 
 def test_what_was_edited_is_not_overwritten(laid_out: State):

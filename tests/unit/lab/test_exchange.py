@@ -34,6 +34,29 @@ def test_a_v2_request_is_one_flat_tensor_of_the_contract():
     }  # fmt: skip
 
 
+def test_a_row_may_be_one_text():
+    """Strings go as they are: V1 as instances, V2 as a tensor of BYTES with one text a row."""
+    text = V2.model_copy(update={"inputs": (Tensor(name="text", datatype="BYTES", shape=(-1, 1)),)})
+
+    assert json.loads(exchange.request(V1, ["a", "b"])) == {"instances": ["a", "b"]}
+    [tensor] = json.loads(exchange.request(text, ["a", "b"]))["inputs"]
+    assert tensor == {"name": "text", "datatype": "BYTES", "shape": [2, 1], "data": ["a", "b"]}
+
+
+def test_an_answer_is_held_against_the_contracts_output():
+    """Several probabilities a row are one answer, and text is an answer only where text was promised."""
+    three = V2.model_copy(update={"outputs": (Tensor(name="p", datatype="FP32", shape=(-1, 3)),)})
+    text = V1.model_copy(update={"outputs": (Tensor(name="kind", datatype="BYTES", shape=(-1,)),)})
+
+    def fault(found: Contract, body: dict[str, object]) -> str | None:
+        return exchange.fault(found, 2, 200, json.dumps(body).encode())
+
+    assert fault(three, {"outputs": [{"name": "p", "data": [0.1, 0.2, 0.7, 0.3, 0.3, 0.4]}]}) is None
+    assert fault(three, {"outputs": [{"name": "p", "data": [0.1, 0.2, 0.7]}]}) is not None
+    assert fault(text, {"predictions": ["rose", "iris"]}) is None
+    assert fault(text, {"predictions": [1, 2]}) is not None
+
+
 @pytest.mark.parametrize(
     ("found", "body"),
     [

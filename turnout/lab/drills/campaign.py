@@ -59,7 +59,7 @@ SHARE_SECONDS = 60.0
 LEAST_LONGEST_SECONDS = 900.0
 ENDED_WITHIN_SECONDS = 420.0
 _LOOK_SECONDS = 0.1
-_MODELS = tuple(model.name for model in estate.MODELS)
+_MODELS = tuple(model.name for model in estate.models(estate.Portfolio.QUICK))
 
 
 def run(folder: Path, wanted: tuple[Drill, ...], *, say: Callable[[str], None] = click.echo) -> "Outcomes":

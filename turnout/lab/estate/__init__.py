@@ -1,52 +1,25 @@
 """The lab's legacy estate as data: manifests as in a cluster, contracts, owners and pools."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-from turnout.domain.contract import Wire
 from turnout.fabric.state import State
+from turnout.lab.estate.portfolio import MODELS, LegacyModel, Portfolio, ServerKind, models
+
+__all__ = ["MODELS", "LegacyModel", "Portfolio", "ServerKind", "laid_out", "lay_out", "models"]
 
 HERE = Path(__file__).parent
 _CLAIM = "pvc://models/"
 """The volume claim that holds the models; in the lab it is the folder STATE/models."""
 
 
-@dataclass(frozen=True)
-class LegacyModel:
-    """One model of the estate, as it is served.
+def lay_out(state: State, portfolio: Portfolio = Portfolio.QUICK) -> None:
+    """Copy a portfolio below the state directory, with the models' claim mounted; what is there stays.
 
-    Attributes:
-        name: Name of the model.
-        environment: Locked environment that trains and serves it.
-        wire: Protocol that its clients speak.
+    What an owner or an engineer has edited since is not overwritten, and models of a larger portfolio that
+    the state directory has had before stay too.
     """
-
-    name: str
-    environment: str
-    wire: Wire
-
-    @property
-    def path(self) -> str:
-        """The path that its clients call."""
-        if self.wire is Wire.V1:
-            return f"/v1/models/{self.name}:predict"
-        return f"/v2/models/{self.name}/infer"
-
-
-MODELS = (
-    LegacyModel("iris", "kserve", Wire.V1),
-    LegacyModel("diabetes", "kserve", Wire.V1),
-    LegacyModel("cancer", "mlserver", Wire.V2),
-)
-
-
-def lay_out(state: State) -> None:
-    """Copy the estate below the state directory, with the models' claim mounted; what is there stays.
-
-    What an owner or an engineer has edited since is not overwritten.
-    """
-    for source in (*HERE.rglob("*.yaml"),):
+    for source in _files(portfolio):
         target = state.estate / source.relative_to(HERE)
         if target.exists():
             continue
@@ -55,3 +28,18 @@ def lay_out(state: State) -> None:
         if source.parent.name == "manifests":
             mounted = f"file://{state.model_files('').resolve()}/"
             target.write_text(target.read_text().replace(_CLAIM, mounted))
+
+
+def laid_out(state: State) -> tuple[LegacyModel, ...]:
+    """The models whose manifests lie below the state directory: those that a lab there serves."""
+    folder = state.estate / "manifests"
+    return tuple(model for model in MODELS if (folder / f"{model.name}.yaml").is_file())
+
+
+def _files(portfolio: Portfolio) -> list[Path]:
+    of_models = [
+        HERE / folder / f"{model.name}.yaml"
+        for folder in ("manifests", "contracts")
+        for model in models(portfolio)
+    ]
+    return [*HERE.glob("*.yaml"), *of_models]
