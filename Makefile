@@ -26,7 +26,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
 SERVED := runtimes registry
 
-.PHONY: help setup demo test check unit contract served parts lab drills drills-short test-cluster clean
+.PHONY: help setup demo test check unit contract served parts lab test-runtimes drills drills-short test-cluster clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -61,6 +61,9 @@ parts: $(DEV)  ## Real servers together, a few at a time
 
 lab: $(DEV)  ## The whole lab, and a migration through it
 	$(BIN)/python -m pytest tests/lab/whole
+
+test-runtimes: $(DEV)  ## Every model of the full portfolio on its runtime: large environments, long loads
+	$(BIN)/python -m pytest tests/heavy
 
 drills: $(CORE)  ## Kill, stop and break each part in each phase of a migration (DRILLS=DIR gets the results)
 	$(BIN)/turnout lab drills -o $(DRILLS)

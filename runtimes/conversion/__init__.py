@@ -1,6 +1,7 @@
 """Turns a legacy model file into ONNX, in the locked environment `convert` and never in this process.
 
-Called by `tasks.package`. `convert.py` beside it is the script that runs there.
+A file that is ONNX already stays as it is, and is tried. Called by `runtimes.triton`; `convert.py` beside it
+is the script that runs there.
 """
 
 import json
@@ -17,7 +18,7 @@ from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, TemporaryError, UnsupportedError
 from turnout.fabric import marks
 
-FRAMEWORKS = frozenset({"sklearn", "xgboost"})
+FRAMEWORKS = frozenset({"sklearn", "xgboost", "onnx"})
 """What the script can open."""
 
 SECONDS_LIMIT = 300.0
@@ -37,7 +38,8 @@ class Conversion(BaseModel):
         model: What was found in the legacy file, for example `RandomForestClassifier`.
         precision: Precision of the ONNX model's numbers: FP32 or FP64.
         largest_difference_to_model: For each precision tried, the largest absolute difference of an answer to
-            the legacy model's own answer to the same request (for text labels 1 where one differs).
+            the legacy model's own answer to the same request (for text labels 1 where one differs); empty
+            where nothing was converted.
         answers: The ONNX model's output for each example, as nested lists.
         versions: Versions of the libraries that converted.
         warnings: What they warned of.

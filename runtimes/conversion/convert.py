@@ -1,5 +1,7 @@
 """Opens one legacy model file and writes it as ONNX. A script, run by the environment `convert`.
 
+An ONNX file stays as it is; that its tensors are the contract's, and that it runs, is seen here.
+
 A pickle is code, so it is opened here, in a process of its own with a bare environment, and never in the
 controlling one. Reads a request (JSON file), writes `model.onnx` and a result (JSON file) beside it; what a
 model file prints while it loads goes nowhere that is parsed. Exit status: 0 converted, 3 one clear error.
@@ -12,6 +14,7 @@ Result: error; or model, precision (the one kept), largest_difference_to_model (
 
 import json
 import resource
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -62,6 +65,8 @@ def main(request_file: str) -> int:
 
 def convert(request: dict[str, Any], directory: Path) -> dict[str, Any]:
     """Convert in each precision that there is, and keep the one nearest to the model's own answers."""
+    if request["framework"] == "onnx":
+        return as_it_is(request, directory)
     readers: dict[str, type[Sklearn | XGBoost]] = {"sklearn": Sklearn, "xgboost": XGBoost}
     reader = readers[request["framework"]]
     model = reader(Path(request["source"]), request["kind"])
@@ -92,6 +97,45 @@ def convert(request: dict[str, Any], directory: Path) -> dict[str, Any]:
         "answers": [a.tolist() for a in tried[best][2]],
         "versions": {p: version(p) for p in ("onnx", "onnxruntime", model.converter, model.library)},
     }
+
+
+def as_it_is(request: dict[str, Any], directory: Path) -> dict[str, Any]:
+    """Take an ONNX file unchanged, once its tensors are the contract's and the examples run."""
+    source = Path(request["source"])
+    model = opened(source, lambda file: onnx.load(file, load_external_data=False))
+    (served,), (output,) = request["inputs"], request["outputs"]
+    constants = {constant.name for constant in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    expect("inputs", inputs, served)
+    expect("outputs", model.graph.output, output)
+    if any(constant.data_location == TensorProto.EXTERNAL for constant in model.graph.initializer):
+        raise CannotConvertError("its weights lie in other files: save it as one file first")
+    examples = [
+        np.asarray(e, dtype=NUMPY[served["datatype"]]).reshape(-1, *served["shape"][1:])
+        for e in request["examples"]
+    ]
+    answers = opened(source, lambda _: run(model, served["name"], examples))
+    shutil.copyfile(source, directory / "model.onnx")
+    return {
+        "model": f"ONNX graph of {model.producer_name or 'an unnamed exporter'}",
+        "precision": served["datatype"],
+        "largest_difference_to_model": {},
+        "answers": [a.tolist() for a in answers],
+        "versions": {p: version(p) for p in ("onnx", "onnxruntime")},
+    }
+
+
+def expect(what: str, found: Any, tensor: dict[str, Any]) -> None:
+    """See that a file has one tensor, that of the contract: clients and Triton know it by name."""
+    kinds = {element: datatype for datatype, element in ELEMENT.items()}
+    seen = [
+        {"name": value.name, "datatype": kinds.get(value.type.tensor_type.elem_type, "another type"),
+         "dimensions": len(value.type.tensor_type.shape.dim)}
+        for value in found
+    ]  # fmt: skip
+    wanted = {**{key: tensor[key] for key in ("name", "datatype")}, "dimensions": len(tensor["shape"])}
+    if seen != [wanted]:
+        raise CannotConvertError(f"its {what} are {seen}, and the contract's is {wanted}")
 
 
 class Sklearn:

@@ -33,7 +33,7 @@ WAYS = {
     "sklearn": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
     "xgboost": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
     "lightgbm": Way(TargetRuntime.TRITON, "converted to ONNX"),
-    "onnx": Way(TargetRuntime.TRITON, "served as it is"),
+    "onnx": Way(TargetRuntime.TRITON, "served as it is", packaged=True),
     "pytorch": Way(TargetRuntime.TRITON, "TorchScript served as it is; a handler becomes a Python model"),
     "triton": Way(TargetRuntime.TRITON, "the same repository, if its backends still exist"),
     "tensorrt": Way(TargetRuntime.TRITON, "its engine, built for the same accelerator"),

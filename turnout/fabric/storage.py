@@ -10,9 +10,11 @@ from turnout.domain.errors import InvalidInputError, UnsupportedError
 
 MODEL_FILES = {
     "sklearn": ("model.joblib", "model.pkl", "model.pickle"),
+    "onnx": ("model.onnx",),
     "xgboost": ("model.bst", "model.json", "model.ubj"),
 }
-"""File names that the legacy servers look for: KServe's sklearnserver and xgbserver, MLServer's runtimes."""
+"""File names that the legacy servers look for: KServe's sklearnserver and xgbserver, MLServer's runtimes;
+ONNX files go by the name that Triton looks for."""
 
 CLAIM = "models"
 """The volume claim that is mounted in the lab."""

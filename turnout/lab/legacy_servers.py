@@ -1,15 +1,16 @@
-"""The legacy model servers: the KServe SDK's for V1, MLServer for V2; one process a model."""
+"""The legacy model servers: the KServe SDK's, and MLServer; one process a model."""
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from turnout.domain.contract import Wire
 from turnout.domain.server import ServerSpec
 from turnout.fabric import whole
 from turnout.fabric.state import State
 from turnout.lab.estate import LegacyModel, ServerKind
 
-KSERVE_PROGRAM = Path(__file__).parent / "legacy" / "kserve_server.py"
+_PROGRAMS = Path(__file__).parent / "legacy"
 KEEP_ALIVE_SECONDS = 7200
 """Longer than any idle connection of a proxy: the server never closes one that a request is on its way to."""
 READY_WITHIN_SECONDS = 90.0
@@ -36,19 +37,28 @@ def specs(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[S
     return _KINDS[model.server](model, state, ports)
 
 
-def _kserve(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+def _kserve_sklearn(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    return (_kserve(model, state, ports, "kserve_server.py"),)
+
+
+def _kserve_onnx(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    return (_kserve(model, state, ports, "kserve_onnx.py"),)
+
+
+def _kserve(model: LegacyModel, state: State, ports: Mapping[str, int], program: str) -> ServerSpec:
+    """A server of the KServe SDK, its own gRPC off."""
     port = ports[model.port]
     command = (
-        "python", str(KSERVE_PROGRAM), "--model_name", model.name,
+        "python", str(_PROGRAMS / program), "--model_name", model.name,
         "--model_dir", str(state.model_files(model.name)), "--http_port", str(port),
         "--enable_grpc", "false", "--enable_latency_logging", "false",
         "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
     )  # fmt: skip
-    served = ServerSpec(
+    ready = f"/v1/models/{model.name}" if model.wire is Wire.V1 else f"/v2/models/{model.name}/ready"
+    return ServerSpec(
         name=name(model.name), environment=model.environment, command=command, env=ONE_THREAD, ports=(port,),
-        ready_url=f"http://127.0.0.1:{port}/v1/models/{model.name}",
+        ready_url=f"http://127.0.0.1:{port}{ready}",
     )  # fmt: skip
-    return (served,)
 
 
 def _mlserver(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
@@ -74,6 +84,7 @@ def _mlserver(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tup
 
 
 _KINDS: dict[ServerKind, Callable[[LegacyModel, State, Mapping[str, int]], tuple[ServerSpec, ...]]] = {
-    ServerKind.KSERVE_SKLEARN: _kserve,
+    ServerKind.KSERVE_SKLEARN: _kserve_sklearn,
+    ServerKind.KSERVE_ONNX: _kserve_onnx,
     ServerKind.MLSERVER_XGBOOST: _mlserver,
 }

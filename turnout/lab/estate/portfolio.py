@@ -25,6 +25,8 @@ class ServerKind(StrEnum):
 
     KSERVE_SKLEARN = "kserve_sklearn"
     """The KServe SDK's model server, as KServe's sklearnserver is written."""
+    KSERVE_ONNX = "kserve_onnx"
+    """A model server of the KServe SDK with onnxruntime."""
     MLSERVER_XGBOOST = "mlserver_xgboost"
     """MLServer with its XGBoost runtime."""
 
@@ -84,6 +86,7 @@ MODELS = (
     LegacyModel(
         "cancer", "mlserver", Wire.V2, ServerKind.MLSERVER_XGBOOST, parts=("grpc",), portfolio=Portfolio.QUICK
     ),
+    LegacyModel("wine", "kserve-onnx", Wire.V2, ServerKind.KSERVE_ONNX),
 )
 """Every model that the lab can bring up."""
 

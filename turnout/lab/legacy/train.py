@@ -2,7 +2,7 @@
 
     python train.py MODEL MODEL_DIR PAYLOADS_FILE
 
-A script of the model's own environment (kserve or mlserver): it imports nothing of the project.
+A script of the model's own environment (kserve, kserve-onnx, mlserver): it imports nothing of the project.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.model_selection import train_test_split
 
 SEED = 20_240_607
@@ -53,13 +53,43 @@ def cancer(directory: Path) -> Any:
     return test
 
 
+def wine(directory: Path) -> Any:
+    """A network that tells three growers apart, exported as ONNX: answers with a probability for each."""
+    import onnx  # noqa: PLC0415
+    from skl2onnx import to_onnx  # noqa: PLC0415
+    from sklearn.neural_network import MLPClassifier  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    train, test, labels, _ = split(load_wine)
+    network = MLPClassifier(hidden_layer_sizes=(16,), max_iter=2000, random_state=SEED)
+    model = make_pipeline(StandardScaler(), network).fit(train, labels)
+    exported = to_onnx(
+        model,
+        train[:1].astype("float32"),
+        options={id(model): {"zipmap": False}},
+        target_opset={"": 18, "ai.onnx.ml": 3},
+    )
+    del exported.graph.output[0]  # the label; its clients take the probabilities
+    exported.graph.input[0].name, old = "features", exported.graph.input[0].name
+    for node in exported.graph.node:
+        node.input[:] = ["features" if name == old else name for name in node.input]
+    onnx.save_model(exported, directory / "model.onnx")
+    return test
+
+
 def split(load: Callable[..., Any]) -> Any:
     """Features and targets, split into training and test rows; the same at every run."""
     features, targets = load(return_X_y=True)
     return train_test_split(features, targets, test_size=TEST_SHARE, random_state=SEED)
 
 
-MODELS: dict[str, Callable[[Path], Any]] = {"iris": iris, "diabetes": diabetes, "cancer": cancer}
+MODELS: dict[str, Callable[[Path], Any]] = {
+    "iris": iris,
+    "diabetes": diabetes,
+    "cancer": cancer,
+    "wine": wine,
+}
 
 
 def main(model: str, directory: Path, payloads: Path) -> None:
