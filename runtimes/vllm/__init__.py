@@ -1,0 +1,1 @@
+"""vLLM: serves language models over OpenAI's protocol; one server process an attempt."""

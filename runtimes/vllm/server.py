@@ -1,0 +1,60 @@
+"""One vLLM server in the lab: on this machine's CPU, in the environment `vllm`."""
+
+from pathlib import Path
+from typing import Any
+
+from runtimes.vllm.arguments import MODULE, arguments
+from runtimes.vllm.engine import Engine, Place
+from turnout.domain.quantity import GIB
+from turnout.domain.server import ServerSpec
+
+HOST_MEMORY_GIB = 2.0
+"""What weights and cache of a lab's model may take: its machine is shared with everything else."""
+
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # the package is whole: nothing is fetched while it starts
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # cores are shared, not owned
+}
+
+
+def place() -> Place:
+    """This machine as the engine's settings see it."""
+    flags = Path("/proc/cpuinfo")
+    quick = flags.is_file() and "avx512_bf16" in flags.read_text(errors="replace")
+    return Place(memory_gib=HOST_MEMORY_GIB, dtype="bfloat16" if quick else "float32")
+
+
+def spec(
+    *, name: str, model: str, weights: Path, port: int, settings: Engine, asked: dict[str, Any]
+) -> ServerSpec:
+    """The server of one model.
+
+    Args:
+        name: Name of the server.
+        model: Name that clients call the model by.
+        weights: Folder with config, weights, tokenizer and chat template.
+        port: Where it listens.
+        settings: The engine's settings.
+        asked: Further options of the package (`engine` of its configuration); the settings stand above them.
+    """
+    here = {
+        "host": "127.0.0.1",
+        "enforce_eager": True,
+        "kv_cache_memory_bytes": int(settings.kv_cache_gib * GIB),
+    }
+    options = {**asked, **settings.options(), **here}
+    return ServerSpec(
+        name=name,
+        environment="vllm",
+        command=(
+            "python",
+            "-m",
+            MODULE,
+            *arguments(weights=str(weights), model=model, port=port, options=options),
+        ),
+        env=_ENVIRONMENT,
+        ports=(port,),
+        ready_url=f"http://127.0.0.1:{port}/health",
+        stop_seconds=20.0,
+    )
