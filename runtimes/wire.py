@@ -1,7 +1,8 @@
 """How an endpoint is called in its clients' protocol, and what a request and an answer hold.
 
-The paths and bodies are those of KServe's V1 protocol and of the Open Inference Protocol (V2). Called by
-`tasks` and by the runtimes; both arms of a route are called in the same way.
+The paths and bodies are those of KServe's V1 protocol, of the Open Inference Protocol (V2) and of OpenAI's
+API below KServe's prefix /openai. Called by `tasks` and by the runtimes; both arms of a route are called in
+the same way.
 """
 
 import functools
@@ -44,15 +45,30 @@ class Reply:
 
 def ready_path(contract: Contract) -> str:
     """Path that answers 200 when the model is ready."""
-    return (
-        f"/v1/models/{contract.model}" if contract.wire is Wire.V1 else f"/v2/models/{contract.model}/ready"
-    )
+    paths = {
+        Wire.V1: f"/v1/models/{contract.model}",
+        Wire.V2: f"/v2/models/{contract.model}/ready",
+        Wire.OPENAI: "/openai/v1/models",
+    }
+    return paths[contract.wire]
 
 
-def predict_path(contract: Contract) -> str:
-    """Path that predictions are asked at."""
+def predict_path(contract: Contract, body: bytes = b"") -> str:
+    """Path that predictions are asked at; in OpenAI's protocol the request says which."""
+    if contract.wire is Wire.OPENAI:
+        return _openai_path(body)
     ending = ":predict" if contract.wire is Wire.V1 else "/infer"
     return f"/{contract.wire}/models/{contract.model}{ending}"
+
+
+def _openai_path(body: bytes) -> str:
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        asked = {}
+    names = {"messages": "chat/completions", "input": "embeddings"}
+    found = [path for name, path in names.items() if isinstance(asked, dict) and name in asked]
+    return f"/openai/v1/{found[0] if found else 'completions'}"
 
 
 def predict(endpoint: Endpoint, contract: Contract, body: bytes, *, timeout_seconds: float) -> Reply:
@@ -61,7 +77,7 @@ def predict(endpoint: Endpoint, contract: Contract, body: bytes, *, timeout_seco
     Raises:
         UnreachableError: It did not answer in time, or nobody listens there.
     """
-    url = f"http://{endpoint.host}:{endpoint.port}{predict_path(contract)}"
+    url = f"http://{endpoint.host}:{endpoint.port}{predict_path(contract, body)}"
     started = time.monotonic()
     headers = {"content-type": "application/json"}
     try:

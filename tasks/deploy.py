@@ -15,6 +15,8 @@ from tasks import step
 from tasks.gate import passing
 from tasks.package import golden, packaged, room_in
 from turnout import __version__
+from turnout.domain.answers import MalformedError
+from turnout.domain.bodies import parsed
 from turnout.domain.comparison import compare
 from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, RefusedError, UnreachableError
@@ -147,11 +149,13 @@ def _try(contract: Contract, endpoint: Endpoint, request: Any) -> tuple[str | No
         reply = wire.predict(endpoint, contract, json.dumps(request).encode(), timeout_seconds=limit)
     except UnreachableError as error:
         return error.observed, limit
-    answer = reply.parsed()
     if reply.status != 200:  # noqa: PLR2004 -- HTTP
         return f"status {reply.status}: {reply.body[:200].decode(errors='replace')}", reply.seconds
     try:
+        answer = parsed(contract, reply.body)
         compare(contract, answer, answer)
+    except MalformedError as error:
+        return str(error), reply.seconds
     except InvalidInputError as error:
         return error.observed, reply.seconds
     return None, reply.seconds

@@ -17,6 +17,8 @@ from tasks import step
 from tasks.plan import inventory_of
 from tasks.plan_lines import unblocked
 from turnout import __version__
+from turnout.domain.answers import MalformedError
+from turnout.domain.bodies import parsed
 from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
@@ -122,14 +124,18 @@ def golden(wiring: Wiring, model: str) -> list[dict[str, Any]]:
         raise NotFoundError(
             f"golden set of {model}", observed="nothing kept", limit=str(file), remedy="Run the baseline."
         )  # fmt: skip
-    return [_exchange(file, number, line) for number, line in enumerate(file.read_text().splitlines(), 1)]
+    contract, lines = wiring.contract(model), file.read_text().splitlines()
+    return [_exchange(contract, file, number, line) for number, line in enumerate(lines, 1)]
 
 
-def _exchange(file: Path, number: int, line: str) -> dict[str, Any]:
+def _exchange(contract: Contract, file: Path, number: int, line: str) -> dict[str, Any]:
     try:
         capture = json.loads(line)
-        return {side: json.loads(capture[side]) for side in ("request", "response")}
-    except (ValueError, LookupError, TypeError) as error:
+        return {
+            "request": json.loads(capture["request"]),
+            "response": parsed(contract, capture["response"]),
+        }
+    except (ValueError, LookupError, TypeError, AttributeError, MalformedError) as error:
         raise InvalidInputError(
             f"{file}, line {number}", observed=f"{type(error).__name__}: {error}",
             limit="a captured exchange", remedy="Run the baseline again.",

@@ -50,6 +50,18 @@ def v2(answer: Answer) -> dict[str, Any]:
     return {"model_name": answer.get("model_name"), "outputs": named}
 
 
+def openai(answer: Answer) -> dict[str, Any]:
+    """The compared parts of OpenAI's /v1/embeddings: the vectors in the order of their inputs."""
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list) or not all(isinstance(one, dict) and "embedding" in one for one in data):
+        raise MalformedError("the answer has no embeddings")
+    parts = {
+        "data": [one["embedding"] for one in sorted(data, key=lambda one: str(one.get("index")).zfill(9))]
+    }
+    _check_leaves(parts, "", depth=0)
+    return parts
+
+
 def _output(output: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(output, dict) or not isinstance(output.get("name"), str):
         raise MalformedError("an output has no name")

@@ -2,7 +2,8 @@
 
 Called by the shadow service for every replay, and by the phases that prove a conversion on the golden set.
 Answers are parsed JSON bodies: V1 `{"predictions": [...]}`, V2 `{"outputs": [...]}` of name, shape, datatype
-and data each. What names the one exchange (`id`, `model_version`, `parameters`) is never compared.
+and data each; OpenAI's as it is, put together where it was streamed. What names the one exchange (`id`,
+`model_version`, `parameters`) is never compared.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from turnout.domain import answers, vectors
+from turnout.domain import answers, generated, vectors
 from turnout.domain.answers import Answer, MalformedError, at, is_number, say
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Wire
 from turnout.domain.errors import InvalidInputError
@@ -23,7 +24,8 @@ class Difference:
     Attributes:
         differs: The answers are not the same by the contract.
         distance: Largest absolute difference of a number; for labels the share that differs, in [0, 1]; for
-            embeddings the largest of one minus the cosine, and of the relative difference in length;
+            embeddings the largest of one minus the cosine, and of the relative difference in length; for
+            texts the share of the longer one that lies behind the first difference;
             None where no distance can be given (another shape, text or NaN for a number, a malformed answer).
         what: One sentence for people.
     """
@@ -64,6 +66,8 @@ def compare(contract: Contract, old: Answer, new: Answer) -> Difference:
     Raises:
         InvalidInputError: The old answer is malformed, so nothing can be said.
     """
+    if contract.same_answer.kind is AnswerKind.TEXT:
+        return _texts(contract, old, new)
     shape = _form(contract)
     try:
         before = shape(old)
@@ -76,12 +80,25 @@ def compare(contract: Contract, old: Answer, new: Answer) -> Difference:
     return _verdict(contract.same_answer, pairs)
 
 
+def _texts(contract: Contract, old: Answer, new: Answer) -> Difference:
+    """Hold generated texts against each other."""
+    try:
+        before = generated.generated(old)
+    except MalformedError as error:
+        raise _unusable(contract, error) from error
+    try:
+        found = generated.compare(before, generated.generated(new))
+    except MalformedError as error:
+        return Difference(differs=True, distance=None, what=f"{error}.")
+    return Difference(differs=found.differ, distance=found.distance, what=found.what)
+
+
 def _form(contract: Contract) -> Callable[[Answer], Any]:
     """What takes the compared parts of an answer: those that the protocol names, or the contract itself."""
     same = contract.same_answer
     if same.kind is AnswerKind.JSON:
         return lambda answer: answers.chosen(answer, same.fields, same.ignored)
-    return answers.v1 if contract.wire is Wire.V1 else answers.v2
+    return {Wire.V1: answers.v1, Wire.V2: answers.v2, Wire.OPENAI: answers.openai}[contract.wire]
 
 
 def _unusable(contract: Contract, error: Exception) -> InvalidInputError:
@@ -95,7 +112,7 @@ def _unusable(contract: Contract, error: Exception) -> InvalidInputError:
 
 def _pairs(contract: Contract, old: Any, new: Any) -> Iterator[_Pair]:
     kind = contract.same_answer.kind
-    if contract.wire is Wire.V1 or kind is AnswerKind.JSON:
+    if contract.wire is not Wire.V2 or kind is AnswerKind.JSON:
         yield from _walk(kind, old, new, "")
         return
     if old["model_name"] and new["model_name"] and old["model_name"] != new["model_name"]:

@@ -13,6 +13,7 @@ class Wire(StrEnum):
 
     V1 = "v1"
     V2 = "v2"
+    OPENAI = "openai"
 
 
 class Tensor(BaseModel):
@@ -39,6 +40,7 @@ class AnswerKind(StrEnum):
     REGRESSION = "regression"
     EMBEDDING = "embedding"
     JSON = "json"
+    TEXT = "text"
 
 
 class SameAnswer(BaseModel):
@@ -47,7 +49,7 @@ class SameAnswer(BaseModel):
     Attributes:
         kind: Labels are equal or not; numbers are equal within the tolerances (as numpy.isclose defines it);
             embeddings are equal in direction and length; JSON is any answer, its numbers within the
-            tolerances and all else equal.
+            tolerances and all else equal; generated text is the same token by token, but for near ties.
         absolute_tolerance: In the answer's unit.
         relative_tolerance: Share of the legacy answer.
         minimum_cosine: Least cosine between an embedding and legacy's.
@@ -56,6 +58,8 @@ class SameAnswer(BaseModel):
         fields: For JSON, the fields that are compared (`result.label`: keys with dots between, lists passed
             through); none named: all.
         ignored: For JSON, fields that are not.
+        top_candidates: For text, how many of the likeliest tokens are asked for: a first differing token is a
+            near tie while it is among the other side's. 5 as in vLLM's own tests; OpenAI allows 20.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -67,6 +71,7 @@ class SameAnswer(BaseModel):
     length_tolerance: float = Field(default=0.01, ge=0)
     fields: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    top_candidates: int = Field(default=5, ge=1, le=20)
 
     @model_validator(mode="after")
     def _fields_are_of_json(self) -> Self:
@@ -159,8 +164,8 @@ class Contract(BaseModel):
     Attributes:
         model: Name of the model as its clients call it.
         wire: Protocol that the clients speak.
-        inputs: Inputs of one request.
-        outputs: Outputs of one answer.
+        inputs: Inputs of one request; none in OpenAI's protocol, which has its own.
+        outputs: Outputs of one answer; none there either.
         same_answer: What counts as the same answer.
         bounds: What the guard holds.
         rollout: How the weight rises.
@@ -174,8 +179,8 @@ class Contract(BaseModel):
 
     model: str
     wire: Wire
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
     same_answer: SameAnswer
     bounds: Bounds = Bounds()
     rollout: Rollout = Rollout()
@@ -191,6 +196,14 @@ class Contract(BaseModel):
         if unknown:
             raise ValueError(f"unknown key {min(unknown)!r}")
         return policy
+
+    @model_validator(mode="after")
+    def _protocol_fits(self) -> Self:
+        if self.wire is not Wire.OPENAI and not {"inputs", "outputs"} <= self.model_fields_set:
+            raise ValueError(f"{self.wire} has tensors: inputs and outputs have to name them")
+        if self.same_answer.kind is AnswerKind.TEXT and self.wire is not Wire.OPENAI:
+            raise ValueError("same_answer.kind text goes with the wire openai")
+        return self
 
     @model_validator(mode="after")
     def _leaves_time_for_legacy(self) -> Self:

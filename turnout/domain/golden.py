@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from turnout.domain import event_stream
+from turnout.domain.answers import MalformedError
+from turnout.domain.bodies import parsed
 from turnout.domain.comparison import compare
 from turnout.domain.contract import AnswerKind, Contract, Wire
 from turnout.domain.errors import InvalidInputError
@@ -55,14 +58,14 @@ class Repeats:
 
 
 def usable(capture: Capture, contract: Contract) -> Usable | None:
-    """What a capture offers; None where legacy did not answer it well, or its bodies are not JSON."""
+    """What a capture offers; None where legacy did not answer it well, or its bodies cannot be read."""
     by = capture.get("answered_by") or capture.get("arm")
     if by != Arm.LEGACY or capture.get("status") != _OK or capture.get("method") != "POST":
         return None
     try:
-        request, answer = _body(capture, "request"), _body(capture, "response")
+        request, answer = json.loads(_body(capture, "request")), parsed(contract, _body(capture, "response"))
         compare(contract, answer, answer)
-    except (ValueError, RecursionError, InvalidInputError):
+    except (ValueError, RecursionError, InvalidInputError, MalformedError):
         return None
     return Usable(
         capture=capture,
@@ -105,6 +108,9 @@ def coverage(contract: Contract, chosen: Sequence[Usable]) -> dict[str, Any]:
     kind = contract.same_answer.kind
     if kind is AnswerKind.JSON:
         return {"requests": len(chosen)}
+    if kind is AnswerKind.TEXT:
+        streamed = sum(event_stream.is_one(one.capture["response"]) for one in chosen)
+        return {"requests": len(chosen), "streamed": streamed}
     if kind is AnswerKind.EMBEDDING:
         return dict(sorted(Counter(f"{one} dimensions" for one in _dimensions(contract, chosen)).items()))
     if kind is not AnswerKind.REGRESSION:
@@ -125,10 +131,11 @@ def repeats(contract: Contract, found: Sequence[Usable]) -> Repeats:
     return Repeats(pairs=pairs, differing=differing)
 
 
-def _body(capture: Capture, side: str) -> Any:
-    if capture.get(f"{side}_base64") or not isinstance(capture.get(side), str):
+def _body(capture: Capture, side: str) -> str:
+    body = capture.get(side)
+    if capture.get(f"{side}_base64") or not isinstance(body, str):
         raise ValueError(side)
-    return json.loads(capture[side])
+    return body
 
 
 def _key(capture: Capture, request: Any) -> str:
@@ -156,6 +163,8 @@ def _rows(contract: Contract, answer: Any) -> list[Any]:
     """One entry for each instance; in V2 those of the first output."""
     if contract.wire is Wire.V1:
         return list(answer["predictions"])
+    if contract.wire is Wire.OPENAI:
+        return [one["embedding"] for one in answer["data"]]
     output = answer["outputs"][0]
     flat = list(_leaves(output["data"]))
     width = math.prod(output["shape"][1:])

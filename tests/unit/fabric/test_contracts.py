@@ -56,7 +56,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, errors, steps, kind, sh
         ("alpha: 0.05", "alpha: '0.05'", 9, "valid number"),
         ("alpha: 0.05", "alhpa: 0.05", 9, "bounds.alhpa is unknown"),
         ("alpha: 0.05", "slow_seconds: .inf", 9, "finite"),
-        ("wire: v1", "wire: v3", 2, "'v1' or 'v2'"),
+        ("wire: v1", "wire: v3", 2, "'v1', 'v2' or 'openai'"),
         ("wire: v1", "", 1, "wire is missing"),
         ("[0.1, 0.5]", "[0.5, 0.1]", 11, "have to rise"),
         ("[0.1, 0.5]", "[0.5, 0.99]", 11, "up to 0.95"),

@@ -1,10 +1,12 @@
 import asyncio
 import dataclasses
+import json
 import random
 from collections import Counter
 
 import pytest
 
+from turnout.domain.contract import AnswerKind, Bounds, Contract, SameAnswer, Wire
 from turnout.domain.requests import Arm
 from turnout.services.shadow import lane as lanes
 from turnout.services.shadow.lane import AT_A_TIME, WAITING, Lane
@@ -140,3 +142,34 @@ async def test_what_waits_for_an_attempt_that_is_over_is_dropped(track, make_exc
     assert track.counts["not replayed: the attempt changed"] == 3
     track.lane.offer(make_exchange())
     assert track.counts["not replayed: no live attempt"] == 1
+
+
+async def test_generated_text_is_asked_of_both_arms_anew_with_its_sampling_pinned(make_route, make_exchange):
+    """What a client got was drawn by chance: both arms are asked alike, legacy twice for the noise floor."""
+    contract = Contract(
+        model="iris",
+        wire=Wire.OPENAI,
+        same_answer=SameAnswer(kind=AnswerKind.TEXT),
+        bounds=Bounds(slow_seconds=9),
+    )
+    sent, compared, counts = [], [], Counter()
+
+    class Talkers:
+        async def replay(self, exchange, backend, *, limit_seconds):  # noqa: ARG002
+            sent.append((backend.name, json.loads(exchange.request)["temperature"]))
+            text = "same" if backend.name == "iris-legacy" else "other"
+            return Reply(200, json.dumps({"choices": [{"message": {"content": text}}]}).encode(), 0.1)
+
+    lane = Lane(Talkers(), compared.append, lambda what: counts.update([what]), random.Random(1))
+    lane.aim(target(make_route(), contract, healthy=True))
+    request = json.dumps({"messages": [], "temperature": 1}).encode()
+    lane.offer(
+        make_exchange(path="/openai/v1/chat/completions", request=request, answer=b"data: drawn by chance")
+    )
+    for _ in range(50):
+        await asyncio.sleep(0)
+    await lane.close()
+    assert sorted(sent) == [("iris-1", 0), ("iris-legacy", 0), ("iris-legacy", 0)]
+    (record,) = compared
+    assert (record.captured_from, record.new_differs, record.old_differs) == (Arm.LEGACY, True, False)
+    assert (record.example["old"], record.example["new"]) == ("same", "other")

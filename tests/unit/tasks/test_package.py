@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.package import golden, room_in
+from turnout.domain.contract import Wire
 from turnout.domain.errors import InvalidInputError, NotFoundError, RefusedError
 from turnout.fabric.state import State
 
@@ -32,6 +33,6 @@ def test_a_golden_line_that_cannot_be_read_is_named(tmp_path: Path, line: str):
     file = tmp_path / "work" / "golden" / "iris.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text(f'{{"request": "{{}}", "response": "{{}}"}}\n{line}\n')
-    wiring = SimpleNamespace(state=State(tmp_path))
+    wiring = SimpleNamespace(state=State(tmp_path), contract=lambda _: SimpleNamespace(wire=Wire.V1))
     with pytest.raises(InvalidInputError, match=r"iris\.jsonl, line 2"):
         golden(wiring, "iris")

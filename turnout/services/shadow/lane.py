@@ -5,11 +5,20 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from turnout.domain.requests import Arm, ComparisonRecord
+from turnout.domain.sampling import pinned
 from turnout.services.shadow.caller import Caller
 from turnout.services.shadow.exchange import Exchange
-from turnout.services.shadow.replies import NotComparableError, Reply, from_candidate, from_legacy, inference
+from turnout.services.shadow.replies import (
+    NotComparableError,
+    Reply,
+    from_both,
+    from_candidate,
+    from_legacy,
+    inference,
+)
 from turnout.services.shadow.target import Pace, Target, unsuitable
 
 WAITING = 200
@@ -109,6 +118,8 @@ class Lane:
     async def _compare(self, target: Target, exchange: Exchange) -> ComparisonRecord:
         """Replay to the other arm, and a share of the time to legacy once more, at the same moment."""
         noise = self._chance.random() < target.contract.rollout.noise_share
+        if request := pinned(target.contract, exchange.request):
+            return await self._compare_pinned(target, replace(exchange, request=request), noise=noise)
         other = Arm.CANDIDATE if exchange.origin.arm is Arm.LEGACY else Arm.LEGACY
         calls = [self._call(target, exchange, other)]
         calls += [self._call(target, exchange, Arm.LEGACY)] if noise else []
@@ -122,6 +133,16 @@ class Lane:
         return from_candidate(
             target.contract, exchange, attempt=target.attempt, old=reply, again=again, at_seconds=now
         )
+
+    async def _compare_pinned(self, target: Target, exchange: Exchange, *, noise: bool) -> ComparisonRecord:
+        """Ask both arms anew, alike: what the client got was drawn by chance, and is held against nothing."""
+        calls = [self._call(target, exchange, Arm.LEGACY), self._call(target, exchange, Arm.CANDIDATE)]
+        calls += [self._call(target, exchange, Arm.LEGACY)] if noise else []
+        old, new, *rest = await asyncio.gather(*calls)
+        return from_both(
+            target.contract, exchange, attempt=target.attempt, old=old, new=new,
+            again=rest[0] if rest else None, at_seconds=time.time(),
+        )  # fmt: skip
 
     async def _call(self, target: Target, exchange: Exchange, arm: Arm) -> Reply:
         policy = target.contract.policy

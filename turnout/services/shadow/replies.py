@@ -1,12 +1,14 @@
 """What a replay brought, and what it means beside the captured exchange; pure."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from turnout.domain.answers import MalformedError
+from turnout.domain.bodies import parsed
 from turnout.domain.comparison import Difference, compare
-from turnout.domain.contract import Contract, Wire
+from turnout.domain.contract import AnswerKind, Contract, Wire
 from turnout.domain.errors import InvalidInputError
+from turnout.domain.generated import generated
 from turnout.domain.requests import Arm, ComparisonRecord
 from turnout.services.shadow.exchange import Exchange
 
@@ -14,6 +16,8 @@ READABLE_CHARACTERS = 2_000
 """An example's bodies are cut to this many characters."""
 
 _OK, _REDIRECT = 200, 300
+_OPENAI_INFERENCES = ("/completions", "/embeddings")
+"""Chats, texts and embeddings; the lists of models are no inference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class NotComparableError(Exception):
 def inference(contract: Contract, exchange: Exchange) -> bool:
     """Whether this is a well-answered inference: metadata, health and refused requests are not compared."""
     path = exchange.path.partition("?")[0]
-    if contract.wire is Wire.V1:
+    if contract.wire is Wire.OPENAI:
+        asked = path.startswith("/openai/v1/") and path.endswith(_OPENAI_INFERENCES)
+    elif contract.wire is Wire.V1:
         asked = path == f"/v1/models/{contract.model}:predict"
     else:
         asked = path.startswith(f"/v2/models/{contract.model}/") and path.endswith("/infer")
@@ -66,7 +72,7 @@ def from_legacy(
     Raises:
         NotComparableError: The captured answer cannot be compared with anything.
     """
-    captured = _parsed(exchange.response)
+    captured = _parsed(contract, exchange.response)
     difference = _difference(contract, captured, new)
     return ComparisonRecord(
         model=exchange.origin.model,
@@ -79,7 +85,7 @@ def from_legacy(
         distance=difference.distance,
         legacy_seconds=again.seconds if again and again.good else None,
         candidate_seconds=new.seconds if new.good else None,
-        example=_example(exchange, exchange.response, new.body, difference),
+        example=_example(contract, exchange, exchange.response, new.body, difference),
     )
 
 
@@ -99,7 +105,7 @@ def from_candidate(
     """
     if not old.good:
         raise NotComparableError("legacy did not answer the replay")
-    legacy = _parsed(old.body)
+    legacy = _parsed(contract, old.body)
     answered = Reply(exchange.status, exchange.response, exchange.duration_seconds)
     difference = _difference(contract, legacy, answered)
     return ComparisonRecord(
@@ -113,7 +119,41 @@ def from_candidate(
         distance=difference.distance,
         legacy_seconds=old.seconds,
         candidate_seconds=None,
-        example=_example(exchange, old.body, exchange.response, difference),
+        example=_example(contract, exchange, old.body, exchange.response, difference),
+    )
+
+
+def from_both(
+    contract: Contract,
+    exchange: Exchange,
+    *,
+    attempt: str,
+    old: Reply,
+    new: Reply,
+    again: Reply | None,
+    at_seconds: float,
+) -> ComparisonRecord:
+    """Both arms were asked anew: hold the candidate's answer, and legacy's second, against legacy's first.
+
+    Raises:
+        NotComparableError: Legacy did not answer the replay, so there is nothing to compare with.
+    """
+    if not old.good:
+        raise NotComparableError("legacy did not answer the replay")
+    legacy = _parsed(contract, old.body)
+    difference = _difference(contract, legacy, new)
+    return ComparisonRecord(
+        model=exchange.origin.model,
+        attempt=attempt,
+        at_seconds=at_seconds,
+        captured_from=exchange.origin.arm,
+        new_differs=difference.differs,
+        old_differs=_difference(contract, legacy, again).differs if again else None,
+        new_failed=not new.good,
+        distance=difference.distance,
+        legacy_seconds=old.seconds,
+        candidate_seconds=new.seconds if new.good else None,
+        example=_example(contract, exchange, old.body, new.body, difference),
     )
 
 
@@ -122,28 +162,40 @@ def _difference(contract: Contract, old: Any, new: Reply) -> Difference:
         seen = "no answer" if new.status is None else f"status {new.status}"
         return Difference(differs=True, distance=None, what=f"{seen} to the replay")
     try:
-        return compare(contract, old, json.loads(new.body))
-    except (ValueError, RecursionError):
-        return Difference(differs=True, distance=None, what="the new answer is not JSON")
+        return compare(contract, old, parsed(contract, new.body))
+    except MalformedError as error:
+        return Difference(differs=True, distance=None, what=f"the new answer: {error}")
     except InvalidInputError as error:
         raise NotComparableError("the old answer is malformed") from error
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(contract: Contract, body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise NotComparableError("the old answer is not JSON") from error
+        return parsed(contract, body)
+    except MalformedError as error:
+        raise NotComparableError(f"the old answer: {error}") from error
 
 
-def _example(exchange: Exchange, old: bytes, new: bytes, difference: Difference) -> dict[str, object]:
+def _example(
+    contract: Contract, exchange: Exchange, old: bytes, new: bytes, difference: Difference
+) -> dict[str, object]:
     return {
         "request": _cut(exchange.request),
-        "old": _cut(old),
-        "new": _cut(new),
+        "old": _cut(_shown(contract, old)),
+        "new": _cut(_shown(contract, new)),
         "distance": difference.distance,
         "what": difference.what,
     }
+
+
+def _shown(contract: Contract, body: bytes) -> bytes:
+    """What people read of an answer: of a generated text the text, not the numbers of each of its tokens."""
+    if contract.same_answer.kind is not AnswerKind.TEXT:
+        return body
+    try:
+        return generated(parsed(contract, body)).text.encode()
+    except MalformedError:
+        return body
 
 
 def _cut(body: bytes) -> str:
