@@ -152,7 +152,21 @@ def _ordered(wiring: Wiring, model: str) -> _Ordered:
     path = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
     kept = golden(wiring, model)
     source = Source(wiring.contract(model), workload, path, [one["request"] for one in kept])
-    return _Ordered(source, files.sha256(path), kept, line.runtime, line.bridge)
+    return _Ordered(source, _sha256(source), kept, line.runtime, line.bridge)
+
+
+def _sha256(source: Source) -> str:
+    """Digest of the model, and of the code that stands in front of it."""
+    model, transformer = files.sha256(source.path), source.contract.transformer
+    if transformer is None:
+        return model
+    beside = source.path.parent / transformer.file
+    if not beside.is_file():
+        raise InvalidInputError(
+            f"transformer of {source.contract.model}", observed=f"no {beside}",
+            limit="transformer.file beside the model", remedy="Put the file there, or correct the contract.",
+        )  # fmt: skip
+    return digest_of({"model": model, "transformer": files.sha256(beside)})
 
 
 def _made(wiring: Wiring, attempt: str, ordered: _Ordered) -> Evidence:

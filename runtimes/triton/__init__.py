@@ -3,14 +3,15 @@
 Called by `tasks.package` (package) and `tasks.deploy` (deploy, undeploy).
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runtimes import Capabilities, Endpoint, Made, Source, conversion, wire
-from runtimes.triton import config, server
+from runtimes.triton import repository, server, trial
 from turnout.domain.contract import Contract, Wire
 from turnout.domain.errors import InvalidInputError
 from turnout.domain.server import Servers
@@ -48,47 +49,59 @@ class Triton:
         self._environment = environment
 
     def package(self, source: Source, directory: Path, say: Callable[[str], None]) -> Made:
-        """Convert a model to ONNX in the environment `convert`, run it on the golden requests, lay it out.
+        """Convert a model to ONNX, lay it out, and ask the real Triton the golden requests.
+
+        A model behind a transformer becomes one ensemble with it.
 
         Raises:
             UnsupportedError: Not a framework, or not a form of tensors, that can be converted.
-            InvalidInputError: The model file does not load or cannot be converted.
+            InvalidInputError: The model file does not load, cannot be converted or does not answer.
+            TemporaryError: Triton was not ready in time.
         """
         contract = source.contract
         say(f"{contract.model}: converting {source.path.name} in the environment convert")
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".converted-") as scratch:
-            converted = conversion.convert(
-                environment=self._environment("convert"),
-                framework=source.workload.framework,
-                source=source.path,
-                contract=contract,
-                examples=[wire.input_of(contract, request) for request in source.requests],
-                directory=Path(scratch),
-            )
-            laid_out = self.lay_out(converted.model_file, contract, directory)
+            converted = self._converted(source, Path(scratch))
+            laid_out = _laid_out(source, converted.model_file, directory)
+        say(f"{contract.model}: asking Triton the golden requests")
+        with self._trial(contract, directory) as trying:
+            answers = [trying.answer(request) for request in source.requests]
         return Made(
             config=laid_out,
-            answers=[wire.answer_with(contract, answer) for answer in converted.answers],
+            answers=answers,
             found=converted.model,
             measurements=converted.model_dump(mode="json", exclude={"model_file", "answers"}),
         )
 
+    def _converted(self, source: Source, scratch: Path) -> "conversion.Conversion":
+        """The model as ONNX; one behind a transformer is called by that, and by no golden request."""
+        inner = source.contract.transformer
+        contract = repository.predictor(source.contract)
+        return conversion.convert(
+            environment=self._environment("convert"),
+            framework=source.workload.framework,
+            source=source.path,
+            contract=contract.model_copy(update={"wire": Wire.V2}) if inner else contract,
+            examples=[] if inner else [wire.input_of(contract, request) for request in source.requests],
+            directory=scratch,
+        )
+
+    def _trial(self, contract: Contract, directory: Path) -> AbstractContextManager[trial.Trial]:
+        return trial.started(
+            self._servers,
+            contract,
+            directory,
+            spec=partial(
+                server.spec,
+                installed=server.installation(self._environment("triton")),
+                state_root=self._state.root,
+            ),
+            ready_within_seconds=READY_WITHIN_SECONDS,
+        )
+
     def lay_out(self, model_file: Path, contract: Contract, directory: Path) -> dict[str, Any]:
-        """Lay an ONNX file out as a standard Triton repository: MODEL/config.pbtxt and MODEL/1/model.onnx.
-
-        Args:
-            model_file: The ONNX model; its tensors are named as in the contract.
-            contract: The contract.
-            directory: Root of the package; the repository is its folder `repository`.
-
-        Returns:
-            What the server is started with: repository (path below the root), model, backend.
-        """
-        model = directory / "repository" / contract.model
-        (model / "1").mkdir(parents=True, exist_ok=True)
-        (model / "config.pbtxt").write_text(config.render(contract))
-        shutil.copyfile(model_file, model / "1" / "model.onnx")
-        return {"repository": "repository", "model": contract.model, "backend": "onnxruntime"}
+        """Lay one ONNX file out, its tensors named as in the contract; what the server is started with."""
+        return repository.write_onnx(model_file, contract, directory)
 
     def deploy(self, attempt: str, contract: Contract, directory: Path | Endpoint) -> Endpoint:
         """Bring up the attempt's tritonserver on a package; harmless when it is up.
@@ -118,6 +131,7 @@ class Triton:
 
     def undeploy(self, attempt: str) -> None:
         """End the attempt's tritonserver; harmless when there is none."""
+        self._servers.stop(trial.server_name(attempt))
         self._servers.stop(server_name(attempt))
         self._ports_file(attempt).unlink(missing_ok=True)
 
@@ -143,3 +157,11 @@ class Triton:
 def server_name(attempt: str) -> str:
     """Name of an attempt's tritonserver among the servers."""
     return f"triton-{attempt}"
+
+
+def _laid_out(source: Source, model_file: Path, directory: Path) -> dict[str, Any]:
+    contract = source.contract
+    if contract.transformer is None:
+        return repository.write_onnx(model_file, contract, directory)
+    transformer = source.path.parent / contract.transformer.file
+    return repository.write_ensemble(model_file, transformer, contract, directory)

@@ -6,6 +6,8 @@ backends fill the gap: a folder `onnxruntime/` with a `model.py` and links to th
 
 import functools
 import json
+import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric import ports
 from turnout.lab import backends, faults
 
+_LIBRARY = "libtriton_python.so"
 _WHERE = """
 import json, sys, sysconfig
 where = sysconfig.get_config_vars("LIBDIR") + [sysconfig.get_path("purelib"), "%d.%d" % sys.version_info[:2]]
@@ -93,26 +96,41 @@ def installation(environment: Path) -> Installation:
 
 
 def assemble_backends(installed: Installation, directory: Path) -> Path:
-    """Put a backend directory together, of links alone; harmless when it is there.
+    """Put a backend directory together; harmless when it is there.
+
+    Files are linked, but for the Python backend's library: Triton takes none that leads out of the directory.
 
     Returns:
         The directory, for `--backend-directory`.
     """
-    links = {
-        "python": installed.root / "backends" / "python",
+    python = installed.root / "backends" / "python"
+    stub, utils = "triton_python_backend_stub", "triton_python_backend_utils.py"
+    files = {
+        f"python/{_LIBRARY}": python / _LIBRARY,
+        f"python/{utils}": python / utils,
+        f"python/{stub}": installed.stub,
         "onnxruntime/model.py": backends.ONNXRUNTIME,
-        "onnxruntime/triton_python_backend_utils.py": installed.root
-        / "backends/python/triton_python_backend_utils.py",
-        "onnxruntime/triton_python_backend_stub": installed.stub,
+        f"onnxruntime/{utils}": python / utils,
+        f"onnxruntime/{stub}": installed.stub,
     }
-    for name, target in links.items():
-        link = directory / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        staged = link.with_name(f".{link.name}.new")
+    if (directory / "python").is_symlink():  # as it was laid out before models had Python of their own
+        (directory / "python").unlink()
+    for name, target in files.items():
+        _place(directory / name, target)
+    return directory
+
+
+def _place(file: Path, target: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staged = file.with_name(f".{file.name}.{os.getpid()}.new")
+    if file.name == _LIBRARY:
+        if file.is_file() and file.stat().st_size == target.stat().st_size:
+            return  # a running server has it mapped
+        shutil.copyfile(target, staged)
+    else:
         staged.unlink(missing_ok=True)
         staged.symlink_to(target)
-        staged.replace(link)
-    return directory
+    staged.replace(file)
 
 
 def free_ports() -> Ports:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from turnout.domain.contract import Contract
 from turnout.domain.placement import Placement
-from turnout.domain.targets import Way
+from turnout.domain.targets import TargetRuntime, Way, spoken
 from turnout.domain.waves import Wave
 from turnout.domain.workload import Workload
 
@@ -43,7 +43,7 @@ QUESTIONS = {
     BlockerKind.STICKY: "What do its servers keep for a session, and can they do without while it moves?",
     BlockerKind.CUSTOM_CONTAINER: "What does the container do, and which runtime takes its place?",
     BlockerKind.EXPLAINER: "Who uses its explanations, and can they do without?",
-    BlockerKind.TRANSFORMER: "What does its transformer do, and can it move into the model?",
+    BlockerKind.TRANSFORMER: "What does its transformer do: which function, from which tensor to which?",
     BlockerKind.CANARY_IN_PROGRESS: "Which of the two versions stays?",
     BlockerKind.MULTI_NODE: "Must it span several nodes, or does it fit on one of today's accelerators?",
     BlockerKind.NO_STORAGE: "Where is its model stored?",
@@ -72,7 +72,7 @@ def blockers(
 ) -> tuple[Blocker, ...]:
     """All that stands in the way of one workload."""
     frozen = _named((BlockerKind.FROZEN, wave.frozen is not None, wave.reason))
-    return (*_unsettled(found, contract), *_impossible(found, how, placement), *frozen)
+    return (*_unsettled(found, contract), *_impossible(found, contract, how, placement), *frozen)
 
 
 def _unsettled(found: Workload, contract: Contract | None) -> tuple[Blocker, ...]:
@@ -94,9 +94,14 @@ def _unsettled(found: Workload, contract: Contract | None) -> tuple[Blocker, ...
 
 
 def _mismatch(found: Workload, contract: Contract | None) -> tuple[bool, str]:
-    if contract is None or found.wire is None or contract.wire == found.wire:
+    if contract is None:
         return False, ""
-    return True, f"its contract says {contract.wire} and its manifest {found.wire}"
+    if contract.transformer is not None and "transformer" not in _roles(found):
+        return True, "its contract tells of a transformer and its manifest of none"
+    wire = spoken(found, contract)
+    if wire is None or contract.wire == wire:
+        return False, ""
+    return True, f"its contract says {contract.wire} and its manifest {wire}"
 
 
 def _sticky(contract: Contract | None) -> tuple[bool, str]:
@@ -105,19 +110,31 @@ def _sticky(contract: Contract | None) -> tuple[bool, str]:
     return True, f"its sessions stay on one server ({contract.sticky}), and each request is routed by chance"
 
 
-def _impossible(found: Workload, how: Way, placement: Placement | None) -> tuple[Blocker, ...]:
+def _impossible(
+    found: Workload, contract: Contract | None, how: Way, placement: Placement | None
+) -> tuple[Blocker, ...]:
     """What Turnout or the pools cannot do."""
     unpackaged = how.runtime is not None and not how.packaged
+    wire = spoken(found, contract)
     homeless = placement is not None and placement.best is None
     return _named(
         (BlockerKind.UNSUPPORTED_FRAMEWORK, how.runtime is None, how.how),
         (BlockerKind.NOT_PACKAGED, unpackaged, f"Turnout does not package {found.framework} models yet"),
-        (BlockerKind.UNSUPPORTED_PROTOCOL, found.wire not in _WIRES, _protocol(found.wire)),
-        (BlockerKind.TRANSFORMER, "transformer" in _roles(found), "Turnout does not move transformers yet"),
+        (BlockerKind.UNSUPPORTED_PROTOCOL, wire not in _WIRES, _protocol(wire)),
+        (BlockerKind.TRANSFORMER, *_transformer(found, contract, how)),
         (BlockerKind.MULTI_NODE, bool(found.extra.get("multi_node")), "it spans several nodes"),
         (BlockerKind.NO_STORAGE, not found.storage_uri, "where its model is stored is unknown"),
         (BlockerKind.NO_POOL, homeless, "no pool fits"),
     )
+
+
+def _transformer(found: Workload, contract: Contract | None, how: Way) -> tuple[bool, str]:
+    """A transformer moves with its predictor where its contract says what it is, and as a Triton ensemble."""
+    if "transformer" not in _roles(found):
+        return False, ""
+    if contract is None or contract.transformer is None:
+        return True, "its contract does not say what its transformer is (transformer.file)"
+    return how.runtime is not TargetRuntime.TRITON, f"transformers move to Triton alone, not to {how.runtime}"
 
 
 def _roles(found: Workload) -> frozenset[str]:

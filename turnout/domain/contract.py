@@ -32,6 +32,30 @@ class Tensor(BaseModel):
     shape: tuple[int, ...]
 
 
+class Transformer(BaseModel):
+    """What stands between the clients and the predictor: a KServe transformer whose code is known.
+
+    Attributes:
+        file: Python file beside the model's, with `preprocess` (the instances as an array to the predictor's
+            input) or `postprocess` (the predictor's output to the answer), or both.
+        input: The predictor's input.
+        output: The predictor's output.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    file: str
+    input: Tensor
+    output: Tensor
+
+    @field_validator("file")
+    @classmethod
+    def _lies_beside_the_model(cls, file: str) -> str:
+        if "/" in file or not file.endswith(".py"):
+            raise ValueError("transformer.file is the name of a Python file beside the model's")
+        return file
+
+
 class AnswerKind(StrEnum):
     """What the answer means, and so what counts as the same."""
 
@@ -173,6 +197,7 @@ class Contract(BaseModel):
         gates_on_evidence: A low-criticality model may pass its gates on evidence alone; the record says so.
         sticky: Header or cookie that keeps a client's session on one server. Not routed: the plan names it as
             a blocker (docs/adr/0004).
+        transformer: What its KServe transformer is, where it has one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -187,6 +212,7 @@ class Contract(BaseModel):
     policy: RoutePolicy = RoutePolicy()
     gates_on_evidence: bool = False
     sticky: str | None = None
+    transformer: Transformer | None = None
 
     @field_validator("policy", mode="before")
     @classmethod

@@ -19,7 +19,7 @@ from turnout.domain.placement import Placement
 from turnout.domain.pools import Pool
 from turnout.domain.risk import risk
 from turnout.domain.room import Room, pool_room
-from turnout.domain.targets import TargetRuntime, bridge, way
+from turnout.domain.targets import TargetRuntime, bridge, spoken, way
 from turnout.domain.waves import Wave, key, waves
 from turnout.domain.weights import Weights
 from turnout.domain.workload import Workload
@@ -167,7 +167,8 @@ def _line(
     found: Workload, asked: Asked | None, placement: Placement | None, wave: Wave, terms: Terms
 ) -> PlanLine:
     how = way(found)
-    in_front = bridge(how.runtime, found.wire)
+    contract = terms.contracts.get(found.name)
+    in_front = bridge(how.runtime, spoken(found, contract))
     needs = asked.demand if asked else None
     reasons = (how.how, *_bridge_reason(in_front), *_pool_reasons(placement, needs), wave.reason)
     return PlanLine(
@@ -182,7 +183,7 @@ def _line(
         placement=placement,
         risk=risk(found, terms.weights).points,
         reasons=reasons,
-        blockers=blockers(found, terms.contracts.get(found.name), how, placement, wave),
+        blockers=blockers(found, contract, how, placement, wave),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from turnout.domain.contract import Contract
 from turnout.domain.workload import Workload
 
 
@@ -71,3 +72,13 @@ def way(workload: Workload) -> Way:
 def bridge(runtime: TargetRuntime | None, wire: str | None) -> TargetRuntime | None:
     """What stands in front of the runtime so that clients change nothing: Triton does not speak V1."""
     return TargetRuntime.RAY_SERVE if runtime is TargetRuntime.TRITON and wire == "v1" else None
+
+
+def spoken(workload: Workload, contract: Contract | None) -> str | None:
+    """What a model's clients speak; None: unknown.
+
+    A manifest tells the predictor's protocol. Clients of a model with a transformer meet that, so there its
+    contract tells.
+    """
+    behind = any(component.role == "transformer" for component in workload.components)
+    return str(contract.wire) if behind and contract is not None else workload.wire

@@ -45,18 +45,36 @@ def _kserve_onnx(model: LegacyModel, state: State, ports: Mapping[str, int]) -> 
     return (_kserve(model, state, ports, "kserve_onnx.py"),)
 
 
+def _kserve_transformer(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    """The predictor, then the transformer in front of it, which the clients reach; both under one name."""
+    front, behind = (ports[name] for name in model.ports)
+    return (
+        _sdk(model, state, "kserve_onnx.py", name=f"{name(model.name)}-predictor", port=behind, wire=Wire.V2),
+        _sdk(
+            model, state, "kserve_transformer.py", "--predictor_host", f"127.0.0.1:{behind}",
+            "--predictor_protocol", "v2",
+            name=name(model.name), port=front, wire=model.wire,
+        ),
+    )  # fmt: skip
+
+
 def _kserve(model: LegacyModel, state: State, ports: Mapping[str, int], program: str) -> ServerSpec:
+    return _sdk(model, state, program, name=name(model.name), port=ports[model.port], wire=model.wire)
+
+
+def _sdk(
+    model: LegacyModel, state: State, program: str, *further: str, name: str, port: int, wire: Wire
+) -> ServerSpec:
     """A server of the KServe SDK, its own gRPC off."""
-    port = ports[model.port]
     command = (
         "python", str(_PROGRAMS / program), "--model_name", model.name,
         "--model_dir", str(state.model_files(model.name)), "--http_port", str(port),
         "--enable_grpc", "false", "--enable_latency_logging", "false",
-        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS),
+        "--timeout-keep-alive", str(KEEP_ALIVE_SECONDS), *further,
     )  # fmt: skip
-    ready = f"/v1/models/{model.name}" if model.wire is Wire.V1 else f"/v2/models/{model.name}/ready"
+    ready = f"/v1/models/{model.name}" if wire is Wire.V1 else f"/v2/models/{model.name}/ready"
     return ServerSpec(
-        name=name(model.name), environment=model.environment, command=command, env=ONE_THREAD, ports=(port,),
+        name=name, environment=model.environment, command=command, env=ONE_THREAD, ports=(port,),
         ready_url=f"http://127.0.0.1:{port}{ready}",
     )  # fmt: skip
 
@@ -86,5 +104,6 @@ def _mlserver(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tup
 _KINDS: dict[ServerKind, Callable[[LegacyModel, State, Mapping[str, int]], tuple[ServerSpec, ...]]] = {
     ServerKind.KSERVE_SKLEARN: _kserve_sklearn,
     ServerKind.KSERVE_ONNX: _kserve_onnx,
+    ServerKind.KSERVE_TRANSFORMER: _kserve_transformer,
     ServerKind.MLSERVER_XGBOOST: _mlserver,
 }

@@ -1,5 +1,5 @@
 from turnout.domain.blockers import BlockerKind
-from turnout.domain.contract import Contract, SameAnswer
+from turnout.domain.contract import Contract, SameAnswer, Tensor, Transformer
 from turnout.domain.inventory import Inventory
 from turnout.domain.plan import Terms, plan
 from turnout.domain.workload import Component, Workload
@@ -14,11 +14,24 @@ IRIS = Workload(
 )
 
 
-def _blockers(**agreed):
+BEHIND = IRIS.model_copy(
+    update={
+        "wire": "v2",
+        "components": (*IRIS.components, Component(role="transformer", framework="custom")),
+    }
+)
+TOLD = Transformer(
+    file="transformer.py",
+    input=Tensor(name="a", datatype="FP32", shape=(-1, 4)),
+    output=Tensor(name="b", datatype="FP32", shape=(-1, 3)),
+)
+
+
+def _blockers(found=IRIS, **agreed):
     contract = Contract(
         model="iris", wire="v1", inputs=(), outputs=(), same_answer=SameAnswer(kind="labels"), **agreed
     )
-    (line,) = plan(Inventory(workloads=(IRIS,)), (), Terms({"iris": contract})).lines
+    (line,) = plan(Inventory(workloads=(found,)), (), Terms({"iris": contract})).lines
     return {blocker.kind: blocker for blocker in line.blockers}
 
 
@@ -28,3 +41,27 @@ def test_sessions_that_stay_on_one_server_are_not_moved():
     blocker = _blockers(sticky="x-session")[BlockerKind.STICKY]
     assert "x-session" in blocker.what
     assert blocker.question
+
+
+def test_a_transformer_moves_where_its_contract_says_what_it_is():
+    """Nothing is known of a container's code: the owner names the file with its functions, or it stays."""
+    assert "transformer.file" in _blockers(BEHIND)[BlockerKind.TRANSFORMER].what
+    assert BlockerKind.TRANSFORMER not in _blockers(BEHIND, transformer=TOLD)
+
+
+def test_a_transformer_in_front_of_what_triton_does_not_serve_stays():
+    """Only a Triton ensemble takes it along."""
+    found = BEHIND.model_copy(update={"framework": "mlflow"})
+    assert "Triton alone" in _blockers(found, transformer=TOLD)[BlockerKind.TRANSFORMER].what
+
+
+def test_clients_of_a_transformer_speak_what_the_contract_says():
+    """The manifest tells the predictor's protocol, which is the transformer's business: V1 in front of V2."""
+    found = _blockers(BEHIND, transformer=TOLD)
+    assert BlockerKind.CONTRACT_MISMATCH not in found
+    assert BlockerKind.UNSUPPORTED_PROTOCOL not in found
+
+
+def test_a_transformer_that_the_manifest_does_not_have_is_a_mismatch():
+    """Code that clients never met is not put in front of them."""
+    assert BlockerKind.CONTRACT_MISMATCH in _blockers(transformer=TOLD)

@@ -27,6 +27,8 @@ class ServerKind(StrEnum):
     """The KServe SDK's model server, as KServe's sklearnserver is written."""
     KSERVE_ONNX = "kserve_onnx"
     """A model server of the KServe SDK with onnxruntime."""
+    KSERVE_TRANSFORMER = "kserve_transformer"
+    """A transformer of the KServe SDK that calls a predictor, an ONNX model, over HTTP."""
     MLSERVER_XGBOOST = "mlserver_xgboost"
     """MLServer with its XGBoost runtime."""
 
@@ -87,6 +89,15 @@ MODELS = (
         "cancer", "mlserver", Wire.V2, ServerKind.MLSERVER_XGBOOST, parts=("grpc",), portfolio=Portfolio.QUICK
     ),
     LegacyModel("wine", "kserve-onnx", Wire.V2, ServerKind.KSERVE_ONNX),
+    LegacyModel(
+        "digits",
+        "kserve-onnx",
+        Wire.V1,
+        ServerKind.KSERVE_TRANSFORMER,
+        parts=("predictor",),
+        program="train_digits.py",
+        pace=0.5,
+    ),
 )
 """Every model that the lab can bring up."""
 
