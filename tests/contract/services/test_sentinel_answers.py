@@ -88,3 +88,11 @@ def test_what_is_no_question_ends_the_connection(connect, sent):
     good = connect()
     good.sendall(CHECK)
     assert read(good, 1) == [b"200"]
+
+
+def test_a_server_that_is_ended_as_it_begins_ends():
+    """However early the word comes, the thread does not stay."""
+    for _ in range(50):
+        answers = Answers(Board(), port=0)
+        answers.start()
+        answers.stop()

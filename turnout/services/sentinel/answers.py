@@ -110,15 +110,21 @@ def _attempt_in(head: bytes) -> str:
 class _Connection(asyncio.Protocol):
     """One connection: any number of requests without bodies, answered in order."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, connections: set[asyncio.Transport]) -> None:
         """Begin with nothing received."""
         self._board = board
+        self._connections = connections
         self._received = b""
         self._transport: Any = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = transport
+        self._connections.add(self._transport)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Forget the transport."""
+        self._connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer every request whose head has come whole."""
@@ -155,6 +161,9 @@ class Answers:
         self._socket = socket.create_server((host, port), backlog=_BACKLOG)
         self._board = board
         self._loop = uvloop.new_event_loop()
+        self._open: set[asyncio.Transport] = set()
+        self._begun = threading.Event()
+        self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
 
     @property
@@ -164,19 +173,28 @@ class Answers:
         return found
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Answer from now on; a loop that was told to end before it had begun might never hear of it."""
         self._thread.start()
+        self._begun.wait()
 
     def stop(self) -> None:
         """Stop listening."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
         self._socket.close()
 
     def _run(self) -> None:
-        server = self._loop.create_server(
-            lambda: _Connection(self._board), sock=self._socket, backlog=_BACKLOG
-        )
-        self._loop.run_until_complete(server)
-        self._loop.run_forever()
+        self._loop.run_until_complete(self._serve())
         self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await self._loop.create_server(
+            lambda: _Connection(self._board, self._open), sock=self._socket, backlog=_BACKLOG
+        )
+        self._begun.set()
+        await self._ended.wait()
+        # All is closed before the loop is: uvloop warns of what is not, and hangs where warnings are errors.
+        server.close()
+        for transport in tuple(self._open):
+            transport.abort()
+        await asyncio.sleep(0)
