@@ -131,7 +131,8 @@ def _worker(framework: str, spec: WorkerSpec) -> Component:
 
 def _component(role: str, framework: str | None, spec: ComponentSpec, container: Container) -> Component:
     beside = [one for one in spec.others(container) if one.get("name") != "transformer-container"]
-    extra = {"sidecars": beside, "node_selector": spec.node_selector}
+    extra: dict[str, Any] = {"sidecars": beside, "node_selector": spec.node_selector}
+    percent = {} if spec.canary_traffic_percent is None else {"canary_percent": spec.canary_traffic_percent}
     return Component(
         role=role,
         framework=framework,
@@ -146,7 +147,7 @@ def _component(role: str, framework: str | None, spec: ComponentSpec, container:
         batcher=spec.batcher.model_dump(exclude_none=True) if spec.batcher else None,
         logger=spec.logger.model_dump(exclude_none=True) if spec.logger else None,
         storage_uris=_uris(spec.storage_uris),
-        extra={name: value for name, value in extra.items() if value},
+        extra={name: value for name, value in extra.items() if value} | percent,
     )
 
 
@@ -162,11 +163,20 @@ def _canary(found: InferenceService) -> bool:
     `canaryTrafficPercent` does nothing in the Standard mode (kserve#5335), and nothing where the status shows
     that there is one revision alone.
     """
-    if found.spec.canary:
-        return True
-    status = found.status.components.get("predictor")
+    parts = {
+        "predictor": found.spec.predictor,
+        "transformer": found.spec.transformer,
+        "explainer": found.spec.explainer,
+    }
+    return bool(found.spec.canary) or any(
+        _between_two(found, name, part.canary_traffic_percent) for name, part in parts.items() if part
+    )
+
+
+def _between_two(found: InferenceService, component: str, percent: int | None) -> bool:
+    """Whether a component's traffic is split between two revisions."""
+    status = found.status.components.get(component)
     targets = status.traffic if status else ()
-    percent = found.spec.predictor.canary_traffic_percent
     if percent is None or _mode(found) in _STANDARD_MODES:
         return len([target for target in targets if target.percent]) > 1
     return percent < 100 and (status is None or not targets or len(targets) > 1)  # noqa: PLR2004 -- percent
@@ -184,7 +194,6 @@ def _extra(document: Document, found: InferenceService, form: Served) -> dict[st
         "tensor_parallel_size": worker.tensor_parallel_size if worker else None,
         "task": form.container.argument("--task"),
         "storage_uris": [entry.uri for entry in predictor.storage_uris],
-        "canary_percent": predictor.canary_traffic_percent,
         "canaries": _canaries(document, found),
         "storage": _storage(form.container),
         "runtime_asked": _asked(form, is_multi_node=worker is not None),

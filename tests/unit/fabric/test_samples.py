@@ -135,11 +135,19 @@ def test_both_canary_mechanisms_are_seen(components):
     """Knative's percentage and the Standard mode's list; modes go by today's names."""
     knative, standard = components.workload("canary-knative"), components.workload("canary-standard")
     assert (knative.canary_in_progress, knative.deployment_mode) == (True, "Knative")
-    assert knative.extra["canary_percent"] == 30
+    assert knative.components[0].extra["canary_percent"] == 30
     assert standard.canary_in_progress
     (canary,) = standard.extra["canaries"]
     assert (canary["name"], canary["percent"], canary["storage_uri"]) == ("v2", 20, "s3://samples/v2")
     assert not components.workload("scaled").canary_in_progress
+
+
+def test_a_canary_of_another_component_is_seen(components):
+    """A transformer's percentage counts as a predictor's does, and 0 is a percentage."""
+    found = components.workload("canary-transformer")
+    assert found.canary_in_progress
+    (transformer,) = (part for part in found.components if part.role == "transformer")
+    assert transformer.extra["canary_percent"] == 0
 
 
 def test_runtimes_are_resolved_among_those_that_are_there(kinds):
