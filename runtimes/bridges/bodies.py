@@ -65,18 +65,33 @@ def to_tensor(rows: list[Any], tensor: Tensor) -> Any:
     Raises:
         MalformedError: They are of another shape, or hold something else than such numbers.
     """
-    wanted = np.dtype(_NUMPY[tensor.datatype])
+    found = _texts(rows) if tensor.datatype == "BYTES" else _numbers(rows, tensor.datatype)
+    if found.ndim == 1 and tensor.shape[1:] == (1,):
+        found = found.reshape(-1, 1)  # one value an instance, which Triton is served as a column
+    if found.ndim != len(tensor.shape) or any(
+        w not in (-1, f) for f, w in zip(found.shape, tensor.shape, strict=True)
+    ):
+        raise MalformedError(f"instances have the shape {list(found.shape)}, expected {list(tensor.shape)}")
+    return found
+
+
+def _numbers(rows: list[Any], datatype: str) -> Any:
+    wanted = np.dtype(_NUMPY[datatype])
     try:
         found = np.asarray(rows)
     except ValueError as error:
         raise MalformedError("instances are not all of the same shape") from error
     if not np.can_cast(found.dtype, wanted, "same_kind"):
-        raise MalformedError(f"instances hold {found.dtype}, expected {tensor.datatype}")
-    if found.ndim != len(tensor.shape) or any(
-        w not in (-1, f) for f, w in zip(found.shape, tensor.shape, strict=True)
-    ):
-        raise MalformedError(f"instances have the shape {list(found.shape)}, expected {list(tensor.shape)}")
+        raise MalformedError(f"instances hold {found.dtype}, expected {datatype}")
     return found.astype(wanted)
+
+
+def _texts(rows: list[Any]) -> Any:
+    """Text as Triton's client takes it: objects, whatever its length."""
+    found = np.asarray(rows, dtype=np.object_)
+    if not all(isinstance(value, str) for value in found.reshape(-1)):
+        raise MalformedError("instances hold something else than text")
+    return found
 
 
 def predictions(answer: Any, tensor: Tensor) -> dict[str, Any]:

@@ -29,7 +29,14 @@ from onnx import TensorProto, compose, helper
 
 ELEMENT = {"FP32": TensorProto.FLOAT, "FP64": TensorProto.DOUBLE, "INT64": TensorProto.INT64,
            "INT32": TensorProto.INT32, "BOOL": TensorProto.BOOL, "BYTES": TensorProto.STRING}  # fmt: skip
-NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np.int32}
+NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "INT32": np.int32,
+         "BYTES": np.object_}  # fmt: skip
+WORD = r"(?u)\b\w\w+\b"
+"""scikit-learn's own pattern of a word."""
+WORD_IN_ONNX = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
+"""The same for onnxruntime, whose own word characters are ASCII: words would be cut at each accent."""
+LOCALE = "C.UTF-8"
+"""Every image has it; the converter's default, en_US, few: a model in lower case would not load there."""
 OPSET = {"": 18, "ai.onnx.ml": 3}
 """What both the lab's onnxruntime and Triton's releases of the last two years read."""
 
@@ -159,20 +166,30 @@ class Sklearn:
 
     def precisions(self, datatype: str) -> list[str]:
         """Single precision always; double where clients send it: some operators exist in one of them only."""
+        if datatype == "BYTES":
+            return ["BYTES"]
         return ["FP32", "FP64"] if datatype == "FP64" else ["FP32"]
 
     def predict(self, rows: Any) -> Any:
-        """What KServe's server answers for these rows."""
-        return self._predict(rows)
+        """What KServe's server answers for these rows; text reaches a pipeline as a list."""
+        return self._predict(rows.reshape(-1) if rows.dtype == np.object_ else rows)
 
     def to_onnx(self, precision: str, width: int) -> Any:
         """Convert; the wanted output is the last one."""
         from skl2onnx import to_onnx  # noqa: PLC0415
-        from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
+        from skl2onnx.common.data_types import (  # noqa: PLC0415
+            DoubleTensorType,
+            FloatTensorType,
+            StringTensorType,
+        )
 
-        kind = {"FP32": FloatTensorType, "FP64": DoubleTensorType}[precision]
+        kind = {"FP32": FloatTensorType, "FP64": DoubleTensorType, "BYTES": StringTensorType}[precision]
         classifier = hasattr(self._model, "classes_")
-        options = {id(self._model): {"zipmap": False}} if classifier else None
+        options: dict[int, dict[str, Any]] = {id(self._model): {"zipmap": False}} if classifier else {}
+        for _, part in getattr(self._model, "steps", ()):
+            if getattr(part, "analyzer", None) == "word":
+                same_word = {"tokenexp": WORD_IN_ONNX} if part.token_pattern == WORD else {}
+                options[id(part)] = {"locale": LOCALE, **same_word}
         raw = to_onnx(
             self._model,
             initial_types=[("features", kind([None, width]))],
@@ -261,9 +278,9 @@ def finish(raw: Any, precision: str, served: dict[str, Any], output: dict[str, A
         last = "turnout/positive"
     shape = [-1, *output["shape"][1:]]
     graph.initializer.append(helper.make_tensor("turnout/shape", TensorProto.INT64, [len(shape)], shape))
-    nodes.append(helper.make_node("Cast", [last], ["turnout/cast"], to=ELEMENT[output["datatype"]]))
+    nodes.append(cast(last, "turnout/cast", output["datatype"]))
     nodes.append(helper.make_node("Reshape", ["turnout/cast", "turnout/shape"], [output["name"]]))
-    graph.node.insert(0, helper.make_node("Cast", [served["name"]], [inner], to=ELEMENT[precision]))
+    graph.node.insert(0, cast(served["name"], inner, precision))
     graph.node.extend(nodes)
     declare(graph.input, served)
     declare(graph.output, output)
@@ -271,6 +288,13 @@ def finish(raw: Any, precision: str, served: dict[str, Any], output: dict[str, A
         model.opset_import.append(helper.make_opsetid("", OPSET[""]))  # tree models alone come without it
     onnx.checker.check_model(model)
     return model
+
+
+def cast(given: str, made: str, datatype: str) -> Any:
+    """Bring a tensor to a data type; text is text already."""
+    if datatype == "BYTES":
+        return helper.make_node("Identity", [given], [made])
+    return helper.make_node("Cast", [given], [made], to=ELEMENT[datatype])
 
 
 def declare(values: Any, tensor: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ from turnout.settings import Settings
 from turnout.wiring import migrating
 from turnout.wiring.migrating import Wiring
 
-SERVED = ("wine", "digits")
+SERVED = ("wine", "digits", "topics")
 GOLDEN = 60
 """Requests in a golden set here: every class and more, in little time."""
 

@@ -9,7 +9,7 @@ from turnout.domain.evidence import Verdict
 from turnout.lab import exchange
 
 
-@pytest.mark.parametrize("model", ["wine", "digits"])
+@pytest.mark.parametrize("model", ["wine", "digits", "topics"])
 @pytest.mark.usefixtures("ray")
 def test_clients_cannot_tell_the_candidate_from_legacy(wiring, packaged, rows, model):
     """Rows that were not in the golden set, one and many at a time, in the clients' own protocol."""

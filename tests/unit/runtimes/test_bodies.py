@@ -59,3 +59,26 @@ def test_predictions_keep_their_kind():
     assert json.dumps(predictions(column.astype(float), FLAT)) == '{"predictions": [1.0, 2.0]}'
     assert predictions(np.asarray([[b"a"], ["b"]], dtype=object), FLAT) == {"predictions": ["a", "b"]}
     assert predictions(np.asarray([[0.25, 0.75]]), TABLE) == {"predictions": [[0.25, 0.75]]}
+
+
+TEXT = Tensor(name="text", datatype="BYTES", shape=(-1, 1))
+
+
+def test_texts_become_a_column_of_objects():
+    """Triton's client takes text of any length as objects; one text an instance is a column."""
+    found = to_tensor(["naïve", "日本", ""], TEXT)
+    assert (found.dtype, found.tolist()) == (np.object_, [["naïve"], ["日本"], [""]])
+
+
+@pytest.mark.parametrize("rows", [["a", 1], [["a", "b"]], [None]])
+def test_what_is_no_text_is_malformed(rows):
+    """A number among texts, or two texts for one, is the client's error."""
+    with pytest.raises(MalformedError):
+        to_tensor(rows, TEXT)
+
+
+def test_text_comes_back_as_text():
+    """Triton answers in bytes; a V1 client reads text."""
+    answer = np.asarray([["größer".encode()], [b"b"]], dtype=np.object_)
+    flat = Tensor(name="label", datatype="BYTES", shape=(-1,))
+    assert predictions(answer, flat) == {"predictions": ["größer", "b"]}

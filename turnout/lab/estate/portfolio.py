@@ -98,6 +98,7 @@ MODELS = (
         program="train_digits.py",
         pace=0.5,
     ),
+    LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py"),
 )
 """Every model that the lab can bring up."""
 

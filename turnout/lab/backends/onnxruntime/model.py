@@ -89,7 +89,8 @@ class TritonPythonModel:
         ]
 
     def _arrays(self, request: Any) -> Arrays:
-        return {name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+        found = {name: pb.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs}
+        return {name: _texts(value) if value.dtype == object else value for name, value in found.items()}
 
     def _run(self, inputs: list[Arrays]) -> list[Arrays | Exception]:
         """Run all in one batch; where that fails, each on its own, so that each gets its own error."""
@@ -114,6 +115,12 @@ class TritonPythonModel:
             return _error(f"onnxruntime: {answer}")
         values = {name: _nonsense(fault, value) for name, value in answer.items()}
         return pb.InferenceResponse([pb.Tensor(n, v.astype(self._types[n])) for n, v in values.items()])
+
+
+def _texts(values: Any) -> Any:
+    """Text arrives as bytes, and onnxruntime takes it as text."""
+    decode = np.vectorize(lambda one: one.decode() if isinstance(one, bytes) else one, otypes=[object])
+    return decode(values) if values.size else values
 
 
 def _error(message: str) -> Any:
