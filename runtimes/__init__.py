@@ -54,12 +54,14 @@ class Source:
         workload: The model as found.
         path: Its file or folder, as legacy loads it.
         requests: Parsed bodies of the golden requests.
+        requests_per_second: What production sends, by the baseline; None: unknown.
     """
 
     contract: Contract
     workload: Workload
     path: Path
     requests: list[Any]
+    requests_per_second: float | None = None
 
 
 @dataclass(frozen=True)

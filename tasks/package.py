@@ -151,8 +151,16 @@ def _ordered(wiring: Wiring, model: str) -> _Ordered:
         )
     path = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
     kept = golden(wiring, model)
-    source = Source(wiring.contract(model), workload, path, [one["request"] for one in kept])
+    requests = [one["request"] for one in kept]
+    source = Source(wiring.contract(model), workload, path, requests, _rate(wiring, model))
     return _Ordered(source, _sha256(source), kept, line.runtime, line.bridge)
+
+
+def _rate(wiring: Wiring, model: str) -> float | None:
+    """Requests a second that the last passing baseline saw."""
+    found = [e for e in wiring.evidence.history(model, Phase.BASELINE) if e.verdict is Verdict.PASS]
+    rate = found[-1].measurements.get("throughput_per_second") if found else None
+    return float(rate) if rate else None
 
 
 def _sha256(source: Source) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from runtimes import Capabilities, Endpoint, Made, Source, conversion, wire
-from runtimes.triton import repository, server, trial
+from runtimes.triton import config, measuring, repository, server, trial
+from runtimes.triton.batching import AT_ONCE, Batching, choose
 from turnout.domain.contract import Contract, Wire
 from turnout.domain.errors import InvalidInputError
 from turnout.domain.server import Servers
@@ -62,15 +63,19 @@ class Triton:
         say(f"{contract.model}: converting {source.path.name} in the environment convert")
         with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".converted-") as scratch:
             converted = self._converted(source, Path(scratch))
-            laid_out = _laid_out(source, converted.model_file, directory)
-        say(f"{contract.model}: asking Triton the golden requests")
-        with self._trial(contract, directory) as trying:
-            answers = [trying.answer(request) for request in source.requests]
+            laid_out = partial(_laid_out, source, converted.model_file, directory)
+            started = laid_out(AT_ONCE)
+            say(f"{contract.model}: measuring it on Triton, and asking it the golden requests")
+            with self._trial(contract, directory) as trying:
+                measured, chosen = _batching(trying, source)
+                laid_out(chosen)
+                trying.reload(_gathering(contract).name)
+                answers = [trying.answer(request) for request in source.requests]
         return Made(
-            config=laid_out,
+            config=started,
             answers=answers,
             found=converted.model,
-            measurements=converted.model_dump(mode="json", exclude={"model_file", "answers"}),
+            measurements=converted.model_dump(mode="json", exclude={"model_file", "answers"}) | measured,
         )
 
     def _converted(self, source: Source, scratch: Path) -> "conversion.Conversion":
@@ -159,9 +164,34 @@ def server_name(attempt: str) -> str:
     return f"triton-{attempt}"
 
 
-def _laid_out(source: Source, model_file: Path, directory: Path) -> dict[str, Any]:
+def _laid_out(source: Source, model_file: Path, directory: Path, batching: Batching) -> dict[str, Any]:
     contract = source.contract
     if contract.transformer is None:
-        return repository.write_onnx(model_file, contract, directory)
+        return repository.write_onnx(model_file, contract, directory, batching)
     transformer = source.path.parent / contract.transformer.file
-    return repository.write_ensemble(model_file, transformer, contract, directory)
+    return repository.write_ensemble(model_file, transformer, contract, directory, batching)
+
+
+def _gathering(contract: Contract) -> config.Model:
+    """The model whose requests Triton gathers into batches: the predictor, where there is a transformer."""
+    return repository.predicting(contract) if contract.transformer else config.of(contract)
+
+
+def _batching(trying: trial.Trial, source: Source) -> tuple[dict[str, Any], Batching]:
+    """Measure the batcher's settings and choose from them; a model whose shapes forbid batches has none."""
+    model = _gathering(source.contract)
+    if not model.together or not source.requests:
+        return {"batching": {"reason": "its tensors cannot be batched, or there are no requests"}}, AT_ONCE
+    alone = measuring.executions(trying, source.requests)
+    loads = measuring.loads(trying, model, source.requests, alone)
+    choice = choose(
+        alone, loads, production_per_second=source.requests_per_second,
+        bound_seconds=source.contract.bounds.slow_seconds,
+    )  # fmt: skip
+    told = {
+        "executions": [one.model_dump() for one in alone],
+        "loads": [one.model_dump() for one in loads],
+        "requests_per_second": source.requests_per_second,
+        **choice.model_dump(mode="json"),
+    }
+    return {"batching": told}, choice.batching

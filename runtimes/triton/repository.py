@@ -92,6 +92,17 @@ def predictor(contract: Contract) -> Contract:
     )
 
 
+def predicting(contract: Contract, batching: Batching = AT_ONCE) -> Model:
+    """The predictor as a model of an ensemble.
+
+    Raises:
+        UnsupportedError: The contract has no transformer, or more than one input or output.
+    """
+    inner = _transformer(contract)
+    name = f"{contract.model}-predictor"
+    return Model(name, Backend.ONNXRUNTIME, (inner.input,), (inner.output,), batching=batching)
+
+
 def functions(file: Path) -> tuple[str, ...]:
     """Which of the two functions a transformer's file defines; it is read here, and never run.
 
@@ -111,14 +122,10 @@ def functions(file: Path) -> tuple[str, ...]:
 
 def _chain(contract: Contract, file: Path, batching: Batching) -> tuple[Model, ...]:
     """The models in the order that a request passes them."""
-    inner = _transformer(contract)
-    names = functions(file)
+    inner, names = _transformer(contract), functions(file)
     first, last = _ends(contract)
     name = contract.model
-    middle = Model(
-        f"{name}-predictor", Backend.ONNXRUNTIME, (inner.input,), (inner.output,), batching=batching
-    )
-    models = [middle]
+    models = [predicting(contract, batching)]
     if "preprocess" in names:
         models.insert(0, _function(f"{name}-preprocess", "preprocess", first, inner.input))
     if "postprocess" in names:

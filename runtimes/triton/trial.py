@@ -58,6 +58,10 @@ class Trial:
             )
         return reply.parsed()
 
+    def reload(self, model: str) -> None:
+        """Load a model anew from its folder: what is asked from now on is what the package says."""
+        self.client.load_model(model)
+
     def _bridged(self, request: Any) -> Any:
         given = self.given(to_tensor(instances(request), self.contract.inputs[0]))
         output = self.contract.outputs[0]

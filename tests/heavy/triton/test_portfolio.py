@@ -16,6 +16,9 @@ def test_clients_cannot_tell_the_candidate_from_legacy(wiring, packaged, rows, m
     proof = packaged(model)
     assert proof.verdict is Verdict.PASS, proof.reasons
     assert proof.measurements["compared"] > 0
+    batching = proof.measurements["batching"]
+    assert [one["queue_delay_microseconds"] for one in batching["loads"]] == [0, 500, 2000]
+    assert batching["reason"]
     deployed = deploy_candidate.fn(model, proof.attempt)
     assert deployed.verdict is Verdict.PASS, deployed.reasons
     endpoint, contract = Endpoint.model_validate(deployed.measurements["endpoint"]), wiring.contract(model)
