@@ -165,7 +165,7 @@ def _rate(wiring: Wiring, model: str) -> float | None:
 
 def _sha256(source: Source) -> str:
     """Digest of the model, and of the code that stands in front of it."""
-    model, transformer = files.sha256(source.path), source.contract.transformer
+    model, transformer = files.sha256_of_model(source.path), source.contract.transformer
     if transformer is None:
         return model
     beside = source.path.parent / transformer.file

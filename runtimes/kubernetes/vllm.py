@@ -6,8 +6,11 @@ from typing import Any
 from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served
+from runtimes.vllm.arguments import MODULE, arguments
+from runtimes.vllm.engine import Place, engine
 from turnout.domain.accelerators import AcceleratorKind
 from turnout.domain.errors import UnsupportedError
+from turnout.domain.weights import Sizing
 
 PORT = 8000
 START_SECONDS = 1800
@@ -57,9 +60,13 @@ def application(served: Served) -> Object:
     split = {"tensor_parallel_size": chips * assigned.hosts if tpu else chips}
     if not tpu:
         split["pipeline_parallel_size"] = assigned.hosts
+    options = _options(
+        served, tensor=split["tensor_parallel_size"], pipeline=split.get("pipeline_parallel_size", 1)
+    )
+    root = options.pop("root_path", "/")  # Serve's own matter, and no option of the engine
     config = {
         "model_loading_config": {"model_id": assigned.model, "model_source": _weights(served)},
-        "engine_kwargs": {**split, **_engine(served)},
+        "engine_kwargs": {**options, **split},
         "deployment_config": {"num_replicas": assigned.replicas},
         "placement_group_config": {
             "bundles": [bundle] * (assigned.hosts if tpu else chips * assigned.hosts),
@@ -68,7 +75,7 @@ def application(served: Served) -> Object:
     }
     return {
         "name": served.name,
-        "route_prefix": "/",
+        "route_prefix": root,
         "import_path": "ray.serve.llm:build_openai_app",
         "args": {"llm_configs": [config]},
     }
@@ -88,15 +95,11 @@ def _container(served: Served) -> Object:
     model = served.assignment.model
     ask = _ASK % {"model": json.dumps(model), "port": PORT, "seconds": _ASK_SECONDS}
     healthy = {"httpGet": {"path": "/health", "port": "http"}}
-    options = {"tensor-parallel-size": served.assignment.accelerators}
-    options |= {name.replace("_", "-"): value for name, value in _engine(served).items()}
+    options = _options(served, tensor=served.assignment.accelerators, pipeline=1)
     return {
         "name": "vllm",
-        "command": ["python3", "-m", "vllm.entrypoints.openai.api_server"],
-        "args": [
-            f"--model={_weights(served)}", f"--served-model-name={model}", f"--port={PORT}",
-            *(f"--{name}={value}" for name, value in options.items()),
-        ],
+        "command": ["python3", "-m", MODULE],
+        "args": list(arguments(weights=_weights(served), model=model, port=PORT, options=options)),
         "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}],
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": {"exec": {"command": ["python3", "-c", ask]}, "periodSeconds": _PERIOD_SECONDS,
@@ -111,7 +114,15 @@ def _weights(served: Served) -> str:
     return f"{pods.PACKAGE}/{served.runtime_config.get('weights', 'weights')}"
 
 
-def _engine(served: Served) -> dict[str, Any]:
-    """VLLM's engine options that the package asks for."""
-    engine: dict[str, Any] = served.runtime_config.get("engine", {})
-    return engine
+def _options(served: Served, *, tensor: int, pipeline: int) -> dict[str, Any]:
+    """VLLM's options: what the package asks for, and what its model needs on these accelerators.
+
+    A package that does not say what its model is like leaves the rest to vLLM's own defaults.
+    """
+    asked: dict[str, Any] = served.runtime_config.get("engine", {})
+    config, size = (served.runtime_config.get(name) for name in ("model_config", "weights_bytes"))
+    if config is None or size is None:
+        return {"tensor_parallel_size": tensor, **asked}
+    memory = served.pool.memory_of_each_gib * Sizing().memory_utilisation
+    place = Place(memory_gib=memory, tensor=tensor, pipeline=pipeline)
+    return {**asked, **engine(served.assignment.model, config, size, place, asked).options()}

@@ -10,7 +10,7 @@ from turnout.domain.targets import TargetRuntime, Way, spoken
 from turnout.domain.waves import Wave
 from turnout.domain.workload import Workload
 
-_WIRES = frozenset({"v1", "v2"})
+_WIRES = frozenset({"v1", "v2", "openai"})
 
 
 class BlockerKind(StrEnum):

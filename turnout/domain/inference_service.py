@@ -31,6 +31,9 @@ _MODES = {"RawDeployment": "Standard", "Serverless": "Knative"}
 _MOUNT = "/mnt/models"
 """Where KServe mounts models when nothing else is said."""
 _MODE = "serving.kserve.io/deploymentMode"
+OPENAI = "openai"
+_GENERATES = frozenset({"text_generation", "text2text_generation"})
+"""Tasks of KServe's Hugging Face server with endpoints of OpenAI's protocol and no others."""
 _LIMIT = "an InferenceService of serving.kserve.io/v1beta1"
 
 
@@ -52,7 +55,7 @@ def workload(document: Document) -> Workload:
         **identity(document, found.metadata),
         framework=form.framework,
         model_format=form.model_format,
-        wire=form.protocol,
+        wire=_wire(form),
         storage_uri=form.storage_uri,
         runtime=form.runtime,
         deployment_mode=_mode(found),
@@ -62,6 +65,12 @@ def workload(document: Document) -> Workload:
         extra=_extra(document, found, form),
         unread=tuple(unread(found)),
     )
+
+
+def _wire(form: Served) -> str | None:
+    """What clients speak: KServe's Hugging Face server generates text over OpenAI's protocol alone."""
+    generates = form.container.argument("--task") in _GENERATES
+    return OPENAI if form.framework == "huggingface" and generates else form.protocol
 
 
 def _check_version(document: Document) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from turnout.domain.document import Document
+from turnout.domain.inference_service import OPENAI
 from turnout.domain.kubernetes_schema import Metadata, Part, PodSpec, unread
 from turnout.domain.workload import Component, Workload
 
@@ -194,7 +195,7 @@ def _served_by(
     if runtime is None:
         return workload.model_copy(update={"extra": extra})
     wire = workload.wire
-    if not asked["is_declared"] and runtime.server_type in _V2_SERVERS:
+    if wire != OPENAI and not asked["is_declared"] and runtime.server_type in _V2_SERVERS:
         wire = "v2"
     components = tuple(
         _merged(one, runtime) if one.role == "predictor" else one for one in workload.components

@@ -47,7 +47,9 @@ WAYS = {
 """By framework; Hugging Face models go by their task."""
 
 TASKS = {
-    "text_generation": Way(TargetRuntime.VLLM, "/openai/v1 becomes /v1"),
+    "text_generation": Way(
+        TargetRuntime.VLLM, "served as it is, below the path that its clients call", packaged=True
+    ),
     "text_embedding": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to embed"),
     "sequence_classification": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to classify"),
     "token_classification": Way(TargetRuntime.RAY_SERVE, "transformers in a Ray Serve application"),
@@ -57,7 +59,9 @@ TASKS = {
 """Tasks of KServe's Hugging Face server (its --task argument)."""
 
 _UNDECLARED = Way(
-    TargetRuntime.VLLM, "no --task declared: taken for generation, as vLLM finds in its configuration"
+    TargetRuntime.VLLM,
+    "no --task declared: taken for generation, as vLLM finds in its configuration",
+    packaged=True,
 )
 
 

@@ -16,12 +16,15 @@ MODEL_FILES = {
 """File names that the legacy servers look for: KServe's sklearnserver and xgbserver, MLServer's runtimes;
 ONNX files go by the name that Triton looks for."""
 
+FOLDERS = frozenset({"huggingface"})
+"""Frameworks whose model is the folder: config, weights and tokenizer belong together."""
+
 CLAIM = "models"
 """The volume claim that is mounted in the lab."""
 
 
 def model_file(subject: str, uri: str | None, framework: str, *, volume: Path) -> Path:
-    """Find a model's file.
+    """Find a model's file, or its folder where the folder is the model.
 
     Args:
         subject: The model, for errors.
@@ -34,7 +37,7 @@ def model_file(subject: str, uri: str | None, framework: str, *, volume: Path) -
         UnsupportedError: The URI's scheme or claim cannot be read from here.
     """
     path = resolve(subject, uri, volume)
-    if path.is_file():
+    if path.is_file() or (framework in FOLDERS and path.is_dir()):
         return path
     names = MODEL_FILES.get(framework, ())
     found = [path / name for name in names if (path / name).is_file()]

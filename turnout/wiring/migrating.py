@@ -124,6 +124,13 @@ class Wiring:
         return Triton(self.state, self.servers)
 
     @cached_property
+    def vllm(self) -> "Runtime":
+        """The server of language models."""
+        from runtimes.vllm import VLLM
+
+        return VLLM(self.state, self.servers)
+
+    @cached_property
     def ray_serve(self) -> "Runtime":
         """Ray Serve: the bridges."""
         from runtimes.ray_serve import RayServe
@@ -147,7 +154,7 @@ class Wiring:
 
     def runtimes(self) -> tuple["Runtime", ...]:
         """Every runtime, what stands in front of others first."""
-        return (self.ray_serve, self.triton)
+        return (self.ray_serve, self.triton, self.vllm)
 
     def contract(self, model: str) -> Contract:
         """Return a model's contract as its owner wrote it."""

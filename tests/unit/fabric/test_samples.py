@@ -40,7 +40,7 @@ def _kinds():
         ("tensorflow-grpc", "tensorflow", "grpc-v1", "gs://samples/flowers"),
         ("pytorch", "pytorch", "v2", "gs://samples/torchserve/bert"),
         ("triton", "triton", "v2", "oci://registry.example/models/triton:3"),
-        ("huggingface", "huggingface", "v1", "hf://meta-llama/Llama-3.1-8B-Instruct"),
+        ("huggingface", "huggingface", "openai", "hf://meta-llama/Llama-3.1-8B-Instruct"),
         ("vllm", "huggingface", "v2", "hf://Qwen/Qwen2.5-0.5B"),
         ("mlflow", "mlflow", "v2", "gs://samples/wine"),
         ("own-format", "openvino", "v1", "pvc://claim/openvino"),

@@ -19,6 +19,11 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def sha256_of_model(path: Path) -> str:
+    """Digest of a model: of its file, or of every file in its folder."""
+    return digest_of([f.model_dump() for f in describe(path)]) if path.is_dir() else sha256(path)
+
+
 def describe(root: Path) -> tuple[PackageFile, ...]:
     """Every file below a package's root with its digest, but for the manifest."""
     files = sorted(f for f in root.rglob("*") if f.is_file() and f != root / MANIFEST)
