@@ -35,9 +35,9 @@ from turnout.lab import language_model
 
 MODEL = "smollm2"
 CLIENTS = (1, 4, 16)
-TOKENS = 48
+TOKENS = 32
 """Most tokens of an answer."""
-REQUESTS = {1: 6, 4: 12, 16: 32}
+REQUESTS = {1: 4, 4: 8, 16: 16}
 """Requests of a cell, over all its clients."""
 CONTEXT = 2048
 START_SECONDS = 300.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from turnout.domain.contract import Contract, Wire
+from turnout.lab import chats
 
 TENSORS = "tensors"
 """Kind of payloads that KServe's V1 and the Open Inference Protocol carry."""
@@ -81,5 +82,8 @@ def _values(contract: Contract, answer: dict[str, Any]) -> list[Any]:
     return data if width == 1 else [data[start : start + width] for start in range(0, len(data), width)]
 
 
-WAYS = {TENSORS: Ways(request, fault)}
+WAYS = {
+    TENSORS: Ways(request, fault),
+    chats.CHATS: Ways(chats.request, chats.fault, most_rows=1),
+}
 """By kind of payloads."""

@@ -6,6 +6,7 @@ from, so another program or another lock makes another one.
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 
 from turnout.domain.errors import PermanentError
 from turnout.domain.server import ServerSpec
-from turnout.fabric import environments
+from turnout.fabric import environments, whole
 from turnout.fabric.environments import Progress
+from turnout.fabric.state import State
+from turnout.lab import chats
 
 ENVIRONMENT = "hf"
 PROGRAM = Path(__file__).parent / "legacy" / "make_llm.py"
@@ -42,6 +45,16 @@ def ensure(progress: Progress | None = None) -> Path:
             _make(python, staged)
             staged.rename(folder)
     return folder
+
+
+def lay_out(model: str, state: State) -> None:
+    """Put the model among a lab's legacy models, and its clients' prompts beside the others'."""
+    made, target = ensure(), state.model_files(model)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(made, target, dirs_exist_ok=True)
+    whole.write(
+        state.payloads(model), json.dumps({"model": model, "kind": chats.CHATS, "rows": chats.rows()})
+    )
 
 
 def place() -> Path:

@@ -8,6 +8,7 @@ from turnout.domain.contract import Wire
 from turnout.domain.server import ServerSpec
 from turnout.fabric import whole
 from turnout.fabric.state import State
+from turnout.lab import language_model
 from turnout.lab.estate import LegacyModel, ServerKind
 
 _PROGRAMS = Path(__file__).parent / "legacy"
@@ -101,9 +102,15 @@ def _mlserver(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tup
     return (served,)
 
 
+def _openai(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    folder, port = state.model_files(model.name), ports[model.port]
+    return (language_model.server(name(model.name), model.name, folder, port=port),)
+
+
 _KINDS: dict[ServerKind, Callable[[LegacyModel, State, Mapping[str, int]], tuple[ServerSpec, ...]]] = {
     ServerKind.KSERVE_SKLEARN: _kserve_sklearn,
     ServerKind.KSERVE_ONNX: _kserve_onnx,
     ServerKind.KSERVE_TRANSFORMER: _kserve_transformer,
     ServerKind.MLSERVER_XGBOOST: _mlserver,
+    ServerKind.KSERVE_OPENAI: _openai,
 }

@@ -7,7 +7,8 @@ from pathlib import Path
 from turnout.domain.errors import PermanentError
 from turnout.fabric import environments, marks
 from turnout.fabric.state import State
-from turnout.lab.estate import LegacyModel
+from turnout.lab import language_model
+from turnout.lab.estate import LegacyModel, ServerKind
 
 PROGRAMS = Path(__file__).parent / "legacy"
 _LONGEST_SECONDS = 300
@@ -21,6 +22,9 @@ def train(model: LegacyModel, state: State) -> None:
     """
     payloads = state.payloads(model.name)
     if payloads.is_file():  # written last
+        return
+    if model.server is ServerKind.KSERVE_OPENAI:
+        language_model.lay_out(model.name, state)
         return
     python = environments.ensure(model.environment) / "bin" / "python"
     done = subprocess.run(

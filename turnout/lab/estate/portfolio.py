@@ -32,6 +32,9 @@ class ServerKind(StrEnum):
     MLSERVER_XGBOOST = "mlserver_xgboost"
     """MLServer with its XGBoost runtime."""
 
+    KSERVE_OPENAI = "kserve_openai"
+    """The KServe SDK's model server with a language model of transformers, which does not batch."""
+
 
 @dataclass(frozen=True)
 class LegacyModel:
@@ -62,6 +65,8 @@ class LegacyModel:
     @property
     def path(self) -> str:
         """The path that its clients call."""
+        if self.wire is Wire.OPENAI:
+            return "/openai/v1/chat/completions"
         if self.wire is Wire.V1:
             return f"/v1/models/{self.name}:predict"
         return f"/v2/models/{self.name}/infer"
@@ -99,6 +104,7 @@ MODELS = (
         pace=0.5,
     ),
     LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py"),
+    LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.0125, needs=("vllm",)),
 )
 """Every model that the lab can bring up."""
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from turnout.domain.contract import AnswerKind
 from turnout.domain.requests import Arm, ComparisonRecord
 from turnout.domain.sampling import pinned
 from turnout.services.shadow.caller import Caller
@@ -26,6 +27,9 @@ WAITING = 200
 
 AT_A_TIME = 4
 """Replays in flight a model: enough for 40 a second at 100 ms, too few to crowd out clients."""
+
+GENERATED_AT_A_TIME = 1
+"""The same of generated text: one replay takes a server that does not batch for seconds, and clients wait."""
 
 REST_SECONDS = 5.0
 """Pause after an arm was found slow."""
@@ -86,7 +90,9 @@ class Lane:
         await asyncio.gather(*running, return_exceptions=True)
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < AT_A_TIME:
+        generates = self.target is not None and self.target.contract.same_answer.kind is AnswerKind.TEXT
+        most = GENERATED_AT_A_TIME if generates else AT_A_TIME
+        while self._waiting and len(self._running) < most:
             task = asyncio.create_task(self._one(self._waiting.popleft()))
             self._running.add(task)
             task.add_done_callback(self._ended)
