@@ -171,7 +171,7 @@ def table(cells: list[Cell]) -> str:
 
 
 def _specs(model: Path, free: tuple[int, int]) -> dict[str, tuple[ServerSpec, int]]:
-    settings = engine.engine(
+    settings = engine.settings(
         MODEL, weights.config(model), weights.size_bytes(model), server.place(), {"max_model_len": CONTEXT}
     )
     print(f"vLLM: {settings}")

@@ -7,7 +7,7 @@ from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served
 from runtimes.vllm.arguments import MODULE, arguments
-from runtimes.vllm.engine import Place, engine
+from runtimes.vllm.engine import Place, settings
 from turnout.domain.accelerators import AcceleratorKind
 from turnout.domain.errors import UnsupportedError
 from turnout.domain.weights import Sizing
@@ -125,4 +125,4 @@ def _options(served: Served, *, tensor: int, pipeline: int) -> dict[str, Any]:
         return {"tensor_parallel_size": tensor, **asked}
     memory = served.pool.memory_of_each_gib * Sizing().memory_utilisation
     place = Place(memory_gib=memory, tensor=tensor, pipeline=pipeline)
-    return {**asked, **engine(served.assignment.model, config, size, place, asked).options()}
+    return {**asked, **settings(served.assignment.model, config, size, place, asked).options()}

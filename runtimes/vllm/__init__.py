@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from runtimes import Capabilities, Endpoint, Made, Source
-from runtimes.vllm import server, weights
+from runtimes.vllm import engine, server, weights
 from runtimes.vllm.arguments import PINNED
-from runtimes.vllm.engine import engine
 from turnout.domain.contract import Contract, Wire
 from turnout.domain.errors import InvalidInputError, UnsupportedError
 from turnout.domain.model_facts import model_facts
@@ -67,7 +66,7 @@ class VLLM:
             )  # fmt: skip
         say(f"{contract.model}: reading the digests of its weights")
         asked = {**PINNED, **_owners(source.workload)}
-        settings = engine(
+        settings = engine.settings(
             contract.model, weights.config(folder), weights.size_bytes(folder), server.place(), asked
         )
         found = weights.weight_files(folder)
@@ -100,7 +99,7 @@ class VLLM:
             )  # fmt: skip
         folder, asked = directory / FOLDER, json.loads((directory / CONFIG).read_text())
         _pinned(contract.model, asked)
-        settings = engine(
+        settings = engine.settings(
             contract.model, weights.config(folder), weights.size_bytes(folder), server.place(), asked
         )
         port = self._port(attempt)

@@ -70,7 +70,7 @@ class Engine(BaseModel):
         return self.model_dump(exclude={"kv_cache_gib"})
 
 
-def engine(
+def settings(
     subject: str, config: Mapping[str, Any], weights_bytes: int, place: Place, asked: Mapping[str, Any]
 ) -> Engine:
     """Work the settings out.

@@ -71,3 +71,16 @@ def test_a_body_that_is_no_json_is_none():
     """A reply can always be asked for its body."""
     assert wire.Reply(502, b"<html>", 0.1).parsed() is None
     assert wire.Reply(200, b"[1]", 0.1).parsed() == [1]
+
+
+def test_openais_paths_are_below_kserves_prefix_and_follow_the_request():
+    """Chats, texts and embeddings each have their own; both arms answer below /openai."""
+    contract = Contract(model="m", wire=Wire.OPENAI, same_answer=SameAnswer(kind=AnswerKind.TEXT))
+    bodies = {
+        b'{"messages": []}': "chat/completions",
+        b'{"prompt": "a"}': "completions",
+        b'{"input": "a"}': "embeddings",
+    }
+    for body, path in bodies.items():
+        assert wire.predict_path(contract, body) == f"/openai/v1/{path}"
+    assert wire.ready_path(contract) == "/openai/v1/models"
