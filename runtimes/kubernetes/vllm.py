@@ -6,6 +6,7 @@ from typing import Any
 from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served
+from runtimes.vllm import under_ray
 from runtimes.vllm.arguments import MODULE, arguments
 from runtimes.vllm.engine import Place, settings
 from turnout.domain.accelerators import AcceleratorKind
@@ -60,25 +61,15 @@ def application(served: Served) -> Object:
     split = {"tensor_parallel_size": chips * assigned.hosts if tpu else chips}
     if not tpu:
         split["pipeline_parallel_size"] = assigned.hosts
-    options = _options(
-        served, tensor=split["tensor_parallel_size"], pipeline=split.get("pipeline_parallel_size", 1)
+    tensor, pipeline = split["tensor_parallel_size"], split.get("pipeline_parallel_size", 1)
+    return under_ray.application(
+        name=served.name,
+        model=assigned.model,
+        weights=_weights(served),
+        options=_options(served, tensor=tensor, pipeline=pipeline) | split,
+        replicas={"num_replicas": assigned.replicas},
+        bundles=[bundle] * (assigned.hosts if tpu else chips * assigned.hosts),
     )
-    root = options.pop("root_path", "/")  # Serve's own matter, and no option of the engine
-    config = {
-        "model_loading_config": {"model_id": assigned.model, "model_source": _weights(served)},
-        "engine_kwargs": {**options, **split},
-        "deployment_config": {"num_replicas": assigned.replicas},
-        "placement_group_config": {
-            "bundles": [bundle] * (assigned.hosts if tpu else chips * assigned.hosts),
-            "strategy": "PACK",
-        },
-    }
-    return {
-        "name": served.name,
-        "route_prefix": root,
-        "import_path": "ray.serve.llm:build_openai_app",
-        "args": {"llm_configs": [config]},
-    }
 
 
 def _check(served: Served) -> None:

@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 
 from runtimes import Source
+from runtimes.kubernetes import vllm as kubernetes
+from runtimes.kubernetes.served import Package, Served
 from runtimes.vllm import CONFIG, VLLM, weights
-from runtimes.vllm.arguments import PINNED, arguments
+from runtimes.vllm.arguments import MODULE, PINNED, arguments
 from runtimes.vllm.engine import BLOCK_TOKENS, MOST_SEQUENCES, Place, settings
+from turnout.domain.assignment import Assignment
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Tensor, Wire
 from turnout.domain.errors import InvalidInputError, UnsupportedError
+from turnout.domain.pools import Pool
+from turnout.domain.targets import TargetRuntime
 from turnout.domain.workload import Component, Workload
 
 LLAMA = {
@@ -165,3 +170,43 @@ def test_weights_are_safetensors_alone(saved: Path):
     """And their size is known without opening them."""
     (saved / "pytorch_model.bin").write_bytes(b"code")
     assert weights.size_bytes(saved) == len(b"weights")
+
+
+def served(**config: object) -> Served:
+    """An attempt on a pool with two accelerators a node."""
+    assigned = Assignment(
+        model="chat", namespace="models", runtime=TargetRuntime.VLLM, pool="gpus", replicas=2, hosts=1,
+        accelerators=2, cpu=4, memory_gib=16,
+    )  # fmt: skip
+    pool = Pool(name="gpus", accelerator="nvidia-l4", accelerators_per_node=2, cpu=8, memory_gib=32, nodes=2)
+    return Served(
+        attempt="chat-1", assignment=assigned, pool=pool, image="vllm:1", package=Package(claim="chat-1"),
+        runtime_config=config,
+    )  # fmt: skip
+
+
+def test_a_cluster_starts_the_engine_as_the_lab_does_with_the_pools_memory():
+    """One command line; the settings follow the accelerators that the pods get."""
+    config = {"weights": "weights", "engine": dict(PINNED), "model_config": LLAMA, "weights_bytes": WEIGHTS}
+    (deployment, *_) = kubernetes.manifests(served(**config))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    asked = dict(word.removeprefix("--").split("=", 1) for word in container["args"])
+    wanted = settings("chat", LLAMA, WEIGHTS, Place(memory_gib=0.9 * 24, tensor=2), {})
+    assert container["command"] == ["python3", "-m", MODULE]
+    assert (asked["model"], asked["served-model-name"]) == ("/package/weights", "chat")
+    assert (asked["generation-config"], asked["root-path"]) == ("vllm", "/openai")
+    assert int(asked["max-model-len"]) == wanted.max_model_len
+    assert int(asked["max-num-seqs"]) == wanted.max_num_seqs
+    assert asked["tensor-parallel-size"] == "2"
+
+
+def test_under_ray_the_prefix_is_the_applications():
+    """Clients call the same path; what is no option of the engine does not reach it."""
+    found = kubernetes.application(served(engine=dict(PINNED)))
+    (config,) = found["args"]["llm_configs"]
+    assert found["route_prefix"] == "/openai"
+    assert config["engine_kwargs"] == {
+        "generation_config": "vllm", "tensor_parallel_size": 2, "pipeline_parallel_size": 1,
+    }  # fmt: skip
+    assert config["placement_group_config"]["bundles"] == [{"CPU": 1, "GPU": 1}] * 2
+    assert config["deployment_config"] == {"num_replicas": 2}
