@@ -11,7 +11,7 @@ from turnout.domain.server import ServerSpec
 HOST_MEMORY_GIB = 2.0
 """What weights and cache of a lab's model may take: its machine is shared with everything else."""
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # the package is whole: nothing is fetched while it starts
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # cores are shared, not owned
@@ -55,7 +55,7 @@ def spec(
             MODULE,
             *arguments(weights=str(weights), model=model, port=port, options=options),
         ),
-        env=_ENVIRONMENT,
+        env=ENVIRONMENT,
         ports=(port,),
         ready_url=f"http://127.0.0.1:{port}/health",
         stop_seconds=20.0,
