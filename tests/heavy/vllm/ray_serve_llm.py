@@ -1,7 +1,7 @@
 """Run one application of Ray Serve LLM on this machine: `python ray_serve_llm.py FILE PORT`.
 
-A script of the environment `vllm`. FILE holds the application as a declarative configuration has it. It prints
-"ready" once Serve says that it runs, and ends when it is told to.
+A script of the environment `vllm`. FILE holds the application as a declarative configuration has it. It
+prints "ready" once Serve says that it runs, and ends when it is told to.
 """
 
 import importlib

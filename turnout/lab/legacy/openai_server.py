@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -126,6 +127,7 @@ class LanguageModel(OpenAIChatAdapterModel):  # type: ignore[misc]  # the SDK pu
         self._model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
         self._context = int(self._model.config.max_position_embeddings)
         self._one_at_a_time = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1)  # each new one would bring threads of its own
 
     def apply_chat_template(self, request: ChatCompletionRequest) -> ChatPrompt:
         """Write the messages out as the model was trained on them."""
@@ -246,8 +248,7 @@ class LanguageModel(OpenAIChatAdapterModel):  # type: ignore[misc]  # the SDK pu
             "stopping_criteria": [Cancelled(cancelled)],
         }
         say = partial(_tell, loop, queue)
-        thread = threading.Thread(target=self._generate, args=(request, prompt, most, watched, say))
-        thread.start()
+        generation = loop.run_in_executor(self._thread, self._generate, request, prompt, most, watched, say)
         try:
             while (step := await queue.get()) is not None:
                 if isinstance(step, Exception):
@@ -255,7 +256,7 @@ class LanguageModel(OpenAIChatAdapterModel):  # type: ignore[misc]  # the SDK pu
                 yield step
         finally:
             cancelled.set()
-            await asyncio.shield(asyncio.to_thread(thread.join))
+            await asyncio.shield(generation)
 
     def _generate(
         self, request: CompletionRequest, prompt: list[int], most: int, watched: dict[str, Any], say: Any
