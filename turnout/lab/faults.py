@@ -19,6 +19,10 @@ class Fault(StrEnum):
 
     REVERSED_FEATURES = "reversed_features"
     """The features arrive in the wrong order: well-formed answers, wrong ones."""
+    REVERSED_CLASSES = "reversed_classes"
+    """The classes come in the wrong order: each probability stands where another one belongs."""
+    ROUNDED_FEATURES = "rounded_features"
+    """Preprocessing rounds to one decimal: every answer is a little off, none is absurd."""
     FAILING = "failing"
     """`share` of the requests, in [0, 1], get a server error."""
     HANGING = "hanging"

@@ -111,6 +111,18 @@ def test_reversed_features_answer_wrong_and_well_formed(endpoint, contract, faul
     assert data(ask(endpoint, contract, (1, 2, 3))) == [321]
 
 
+def test_rounded_features_answer_a_little_wrong(endpoint, contract, fault):
+    """A preprocessing that rounds: well-formed, near, and not the same."""
+    fault("rounded_features")
+    assert data(ask(endpoint, contract, (1.26, 2, 3))) == [153]
+
+
+def test_reversed_classes_answer_for_the_other_class(endpoint, contract, fault):
+    """Of one column the other class: 1 - p."""
+    fault("reversed_classes")
+    assert data(ask(endpoint, contract, (0, 0, 0.25))) == [0.75]
+
+
 def test_nonsense_is_well_formed(endpoint, contract, fault):
     """Wrong answers come with status 200 and the contract's shape."""
     fault("nonsense")

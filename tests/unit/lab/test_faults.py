@@ -19,7 +19,7 @@ def test_a_fault_is_written_and_lifted(tmp_path):
     assert list(file.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["reversed_features", "nonsense"])
+@pytest.mark.parametrize("kind", ["reversed_features", "reversed_classes", "rounded_features", "nonsense"])
 def test_some_faults_take_nothing(tmp_path, kind):
     """Kind alone."""
     assert json.loads(faults.put(tmp_path, "iris-1", kind).read_text()) == {"kind": kind}

@@ -113,7 +113,7 @@ class TritonPythonModel:
     def _response(self, answer: Arrays | Exception, fault: dict[str, Any]) -> Any:
         if isinstance(answer, Exception):
             return _error(f"onnxruntime: {answer}")
-        values = {name: _nonsense(fault, value) for name, value in answer.items()}
+        values = {name: _altered(fault, value) for name, value in answer.items()}
         return pb.InferenceResponse([pb.Tensor(n, v.astype(self._types[n])) for n, v in values.items()])
 
 
@@ -133,13 +133,26 @@ def _delay(fault: dict[str, Any]) -> None:
 
 
 def _faulty(fault: dict[str, Any], arrays: Arrays) -> Arrays:
-    if fault.get("kind") != "reversed_features":
-        return arrays
-    return {name: np.ascontiguousarray(value[..., ::-1]) for name, value in arrays.items()}
+    kind = fault.get("kind")
+    if kind == "reversed_features":
+        return {name: np.ascontiguousarray(value[..., ::-1]) for name, value in arrays.items()}
+    if kind == "rounded_features":
+        return {name: np.round(v, 1) if v.dtype.kind == "f" else v for name, v in arrays.items()}
+    return arrays
 
 
-def _nonsense(fault: dict[str, Any], value: Any) -> Any:
-    """Well-formed and wrong: labels and numbers far from any that was learned."""
-    if fault.get("kind") != "nonsense":
+def _altered(fault: dict[str, Any], value: Any) -> Any:
+    """Well-formed and wrong: classes in another order, or answers far from any that was learned."""
+    kind = fault.get("kind")
+    if kind == "reversed_classes":
+        return _reversed(value)
+    if kind != "nonsense":
         return value
     return value[::-1] if value.dtype == object else value + np.asarray(1_000, dtype=value.dtype)
+
+
+def _reversed(value: Any) -> Any:
+    """Columns the other way round; of a binary model's one column the other class's probability, or label."""
+    if value.ndim > 1 and value.shape[-1] > 1:
+        return np.ascontiguousarray(value[..., ::-1])
+    return value[::-1] if value.dtype == object else np.asarray(1, dtype=value.dtype) - value
