@@ -3,7 +3,7 @@
 Called by `tasks`; each runtime passes the same contract tests against its real server.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +55,7 @@ class Source:
         path: Its file or folder, as legacy loads it.
         requests: Parsed bodies of the golden requests.
         requests_per_second: What production sends, by the baseline; None: unknown.
+        members: For a graph, each model that it calls and where that lies, by the name of its service.
     """
 
     contract: Contract
@@ -62,6 +63,7 @@ class Source:
     path: Path
     requests: list[Any]
     requests_per_second: float | None = None
+    members: Mapping[str, tuple[Workload, Path]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
-"""KServe V1 bodies to tensors and back, as KServe's scikit-learn server reads and writes them. Pure.
+"""Clients' bodies to tensors or rows and back: V1 as KServe's scikit-learn server reads it, and V2.
 
-Called by the bridge for every request, and by `tasks.package` for the golden set:
-what serves is what is proved.
+Pure. Called by the bridges for every request, and by the runtimes for the golden set: what serves is what
+is proved.
 """
 
+import math
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from turnout.domain.contract import Tensor
 
@@ -20,28 +20,6 @@ _NUMPY = {
 
 class MalformedError(ValueError):
     """A client's body cannot be read; the message is for the client."""
-
-
-class Bridged(BaseModel):
-    """One model as the bridge serves it; a line of the application's user_config.
-
-    Attributes:
-        attempt: The attempt that it belongs to.
-        address: gRPC address of the runtime, `host:port`.
-        model: Name of the model there.
-        input: Tensor that the instances become.
-        output: Tensor that the predictions are made of.
-        timeout_seconds: How long the runtime may take.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    attempt: str
-    address: str
-    model: str
-    input: Tensor
-    output: Tensor
-    timeout_seconds: float
 
 
 def instances(body: Any) -> list[Any]:
@@ -104,3 +82,32 @@ def predictions(answer: Any, tensor: Tensor) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def from_tensors(body: Any, tensor: Tensor) -> list[Any]:
+    """The rows of a parsed V2 request: its tensor of that name, or the only one that there is.
+
+    Raises:
+        MalformedError: There is none, or its data does not fill its shape.
+    """
+    try:
+        inputs = body["inputs"]
+        named = [one for one in inputs if one["name"] == tensor.name] or inputs
+        shape, data = named[0]["shape"], np.asarray(named[0]["data"]).reshape(-1)
+    except (LookupError, TypeError, ValueError) as error:
+        raise MalformedError(f"Expected a JSON object with inputs: {error}") from error
+    if len(named) != 1:
+        raise MalformedError(f"Expected one input, called {tensor.name}")
+    if data.size != math.prod(shape):
+        raise MalformedError(f"{data.size} values for the shape {shape}")
+    return list(data.reshape(shape).tolist())
+
+
+def to_tensors(model: str, rows: Any, tensor: Tensor, identity: Any = None) -> dict[str, Any]:
+    """Rows as the answer that a V2 client gets."""
+    values = np.asarray(rows)
+    if values.ndim == 1 and len(tensor.shape) > 1:
+        values = values.reshape(-1, *tensor.shape[1:])
+    named = {"name": tensor.name, "datatype": tensor.datatype, "shape": list(values.shape)}
+    known = {} if identity is None else {"id": identity}
+    return {"model_name": model, **known, "outputs": [{**named, "data": values.reshape(-1).tolist()}]}

@@ -35,10 +35,16 @@ def application(served: Served) -> Object:
         "route_prefix": config.get("route_prefix", "/"),
         "import_path": config["import_path"],
         "runtime_env": {"working_dir": f"file://{pods.PACKAGE}/{config['code']}"} if "code" in config else {},
-        "deployments": [
-            {"num_replicas": assigned.replicas, **each} for each in config.get("deployments", ())
-        ],
+        **({"args": {"root": pods.PACKAGE}} if "code" in config else {}),
+        "deployments": [_deployment(each, assigned.replicas) for each in config.get("deployments", ())],
     }
+
+
+def _deployment(declared: Object, replicas: int) -> Object:
+    """Its replicas as declared, fixed or in a range; where nothing is, as many as were placed."""
+    if {"num_replicas", "autoscaling_config"} & declared.keys():
+        return declared
+    return {"num_replicas": replicas, **declared}
 
 
 def manifests(served: Served, application: Object) -> tuple[Object, ...]:

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from runtimes import Endpoint, Source, wire
-from runtimes.ray_serve import APPLICATION, RayServe
+from runtimes.bridges.lines import Bridged
+from runtimes.ray_serve import RayServe
 from runtimes.triton import Triton
 from turnout.domain.contract import Wire
 from turnout.domain.errors import InvalidInputError, UnreachableError, UnsupportedError
@@ -18,6 +19,16 @@ from turnout.lab import faults, ray_head
 from turnout.lab.lab_ports import NAMES
 
 LABELS, NUMBERS = "labels", "numbers"
+PREDICTOR = """
+class Predictor:
+    def __init__(self, directory):
+        pass
+
+    def predict(self, instances):
+        if min(map(min, instances)) < 0:
+            raise ValueError("below zero")
+        return [sum(row) for row in instances]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -155,11 +166,13 @@ def test_a_dead_triton_is_unavailable(bridge, endpoint, contracts):
     """A runtime that is gone: 503, and the model is not ready."""
     gone = contracts[LABELS].model_copy(update={"model": "gone"})
     at = Endpoint(host="127.0.0.1", port=ports.pick(), grpc_port=ports.pick())
-    with bridge._table() as models:
-        models["gone"] = models[LABELS].model_copy(
-            update={"attempt": "gone-1", "model": "gone", "address": f"{at.host}:{at.grpc_port}"}
-        )
-        bridge._apply(models)
+    lines = bridge._desired.lines(Wire.V1)
+    known = lines[LABELS]
+    assert isinstance(known, Bridged)
+    changes = {"attempt": "gone-1", "model": "gone", "address": f"{at.host}:{at.grpc_port}"}
+    with bridge._desired.alone():
+        bridge._desired.keep_lines(Wire.V1, lines | {"gone": known.model_copy(update=changes)})
+        bridge._apply({"bridge-v1"})
     assert ask(endpoint, gone, {"instances": [[1, 2, 3]]}).status == 503
     assert not wire.is_ready(endpoint, gone)
     bridge.undeploy("gone-1")
@@ -167,9 +180,9 @@ def test_a_dead_triton_is_unavailable(bridge, endpoint, contracts):
 
 def test_a_second_deployment_changes_nothing(bridge, endpoint, contracts, tritons):
     """A flow that is started again finds the application as it is."""
-    before = bridge._call("GET")["applications"][APPLICATION]["last_deployed_time_s"]
+    before = bridge._serve.call("GET")["applications"]["bridge-v1"]["last_deployed_time_s"]
     assert bridge.deploy(f"{LABELS}-1", contracts[LABELS], tritons[LABELS]) == endpoint
-    assert bridge._call("GET")["applications"][APPLICATION]["last_deployed_time_s"] == before
+    assert bridge._serve.call("GET")["applications"]["bridge-v1"]["last_deployed_time_s"] == before
 
 
 def test_a_dead_attempt_takes_down_only_its_own(bridge, endpoint, contracts, tritons):
@@ -185,19 +198,42 @@ def test_a_dead_attempt_takes_down_only_its_own(bridge, endpoint, contracts, tri
 
 def test_serves_own_options_stay(bridge, endpoint, ray_ports):
     """Serve listens where the lab let it listen, before and after a deployment."""
-    running = bridge._call("GET")
+    running = bridge._serve.call("GET")
     assert running["http_options"]["port"] == ray_ports["ray-serve"]
     assert endpoint.port == ray_ports["ray-serve"]
 
 
-def test_the_bridge_holds_no_model(bridge, contracts, tmp_path):
-    """Laying a file out for it is refused; standing in front of a directory too."""
-    workload = Workload(name=LABELS, framework="sklearn")
+def test_what_is_no_package_is_refused(bridge, contracts, tmp_path):
+    """A format that no loader opens, and a directory without an application."""
+    workload = Workload(name=LABELS, framework="onnx")
     source = Source(contracts[LABELS], workload, tmp_path / "model.onnx", [])
     with pytest.raises(UnsupportedError):
         bridge.package(source, tmp_path, print)
     with pytest.raises(InvalidInputError):
         bridge.deploy("labels-3", contracts[LABELS], tmp_path)
+
+
+def test_a_python_model_is_an_application_of_its_own(bridge, endpoint, contracts, tmp_path):
+    """Its owner's code answers in its own environment, beside bridged models, and ends with its attempt."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "predictor.py").write_text(PREDICTOR)
+    contract = contracts[NUMBERS].model_copy(update={"model": "python"})
+    workload = Workload(name="python", framework="custom")
+    source = Source(contract, workload, tmp_path / "code", [{"instances": [[1, 2, 3]]}])
+    (package := tmp_path / "package").mkdir()
+    made = bridge.package(source, package, print)
+    assert made.answers == [{"predictions": [6]}]
+    at = bridge.deploy("python-1", contract, package)
+    try:
+        reply = ask(at, contract, {"instances": [[1, 2, 3], [4, 5, 6]]})
+        assert (reply.status, reply.parsed()) == (200, {"predictions": [6, 15]})
+        failed = ask(at, contract, {"instances": [[-1, 0, 0]]})
+        assert (failed.status, "below zero" in failed.parsed()["error"]) == (502, True)
+    finally:
+        bridge.undeploy("python-1")
+    assert not wire.is_ready(at, contract)
+    assert wire.is_ready(endpoint, contracts[NUMBERS])
+    assert not list(package.rglob("__pycache__")), "a package stays as its digests say"
 
 
 def test_a_ray_that_does_not_answer_is_unreachable(state, contracts, tritons):

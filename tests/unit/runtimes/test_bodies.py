@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.bridges.bodies import MalformedError, instances, predictions, to_tensor
+from runtimes.bridges.bodies import (
+    MalformedError,
+    from_tensors,
+    instances,
+    predictions,
+    to_tensor,
+    to_tensors,
+)
 from turnout.domain.contract import Tensor
 
 ROWS = Tensor(name="instances", datatype="FP64", shape=(-1, 2))
@@ -82,3 +89,38 @@ def test_text_comes_back_as_text():
     answer = np.asarray([["größer".encode()], [b"b"]], dtype=np.object_)
     flat = Tensor(name="label", datatype="BYTES", shape=(-1,))
     assert predictions(answer, flat) == {"predictions": ["größer", "b"]}
+
+
+def test_tensors_become_rows_and_rows_tensors():
+    """A V2 client of a Python model sends and gets tensors; the model sees rows."""
+    asked = {"inputs": [{"name": "instances", "shape": [2, 2], "datatype": "FP64", "data": [1, 2, 3, 4]}]}
+    assert from_tensors(asked, ROWS) == [[1, 2], [3, 4]]
+    assert to_tensors("m", [[1.5, 2.5]], TABLE, "7") == {
+        "model_name": "m",
+        "id": "7",
+        "outputs": [{"name": "predictions", "datatype": "FP64", "shape": [1, 2], "data": [1.5, 2.5]}],
+    }
+
+
+def test_texts_travel_as_rows():
+    """A tensor of text is a list of texts."""
+    text = Tensor(name="text", datatype="BYTES", shape=(-1,))
+    asked = {"inputs": [{"name": "text", "shape": [2], "datatype": "BYTES", "data": ["a", "b"]}]}
+    assert from_tensors(asked, text) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        {},
+        {"inputs": []},
+        {"inputs": [{"name": "a"}]},
+        {"inputs": [{"name": "a", "shape": [3], "data": [1, 2]}]},
+        {"inputs": [{"name": "a", "shape": [1], "data": [1]}, {"name": "b", "shape": [1], "data": [1]}]},
+    ],
+)
+def test_a_body_without_the_tensor_is_malformed(body):
+    """The client's error, said before the model is asked."""
+    with pytest.raises(MalformedError):
+        from_tensors(body, ROWS)
