@@ -19,6 +19,9 @@ OBJECT_STORE_BYTES = 100 * 2**20
 """Nothing large passes through the lab's object store."""
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    # As Ray does where the user has no token: nobody in the lab sends one, and one that another Ray once
+    # left in the home would turn it on. Ray's own ports are then open to whoever reaches this machine.
+    "RAY_AUTH_MODE": "disabled",
     "RAY_memory_monitor_refresh_ms": "0",  # it would end actors for memory that other servers use
     "RAY_enable_metrics_collection": "0",
     "RAY_prestart_worker_first_driver": "0",  # else eight workers, one a logical CPU, load and idle
