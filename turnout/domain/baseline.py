@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from turnout.domain import intervals
-from turnout.domain.contract import Contract
+from turnout.domain.contract import AnswerKind, Contract
 from turnout.domain.golden import Usable, choose, coverage, repeats
 from turnout.domain.plan import PlanLine
 from turnout.domain.requests import Arm, RequestRecord
@@ -80,9 +80,13 @@ def own(records: Sequence[RequestRecord], *, now_seconds: float) -> list[Request
 def missing(material: Material, contract: Contract) -> tuple[str, ...]:
     """What is still missing before anything can be said; nothing: it is enough."""
     wanted = contract.rollout.shadow_samples
+    generates = (
+        contract.same_answer.kind is AnswerKind.TEXT
+    )  # an answer takes seconds: its owner says how many do
+    least = wanted if generates else LEAST_REQUESTS
     few = material.distinct < LEAST_DISTINCT and len(material.captured) < MANY_CAPTURES
     lacks = (
-        (len(material.requests) < LEAST_REQUESTS, f"{len(material.requests)} of {LEAST_REQUESTS} requests"),
+        (len(material.requests) < least, f"{len(material.requests)} of {least} requests"),
         (len(material.captured) < wanted, f"{len(material.captured)} of {wanted} usable captures"),
         (few, f"{material.distinct} of {LEAST_DISTINCT} distinct requests"),
     )

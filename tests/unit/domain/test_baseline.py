@@ -89,6 +89,14 @@ def test_too_little_is_said(material, words):
     assert any(words in reason for reason in missing(material, CONTRACT))
 
 
+def test_a_model_that_generates_is_measured_on_as_many_requests_as_its_owner_wants_samples():
+    """An answer takes seconds: two hundred of them would take a morning."""
+    same = SameAnswer(kind="text")
+    contract = CONTRACT.model_copy(update={"wire": "openai", "same_answer": same})
+    assert missing(_material(requests=30), contract) == ()
+    assert "29 of 30 requests" in missing(_material(requests=29), contract)[0]
+
+
 def test_a_model_with_few_possible_questions_is_measured_all_the_same():
     """Many captures that hold few distinct requests are all that there will ever be."""
     assert missing(Material(_material().requests, _captured(500, distinct=3)), CONTRACT) == ()
