@@ -1,4 +1,4 @@
-"""Triton Inference Server: serves ONNX models over V2; one server process an attempt.
+"""Triton Inference Server: serves ONNX models, and Python around them, over V2; one server an attempt.
 
 Called by `tasks.package` (package) and `tasks.deploy` (deploy, undeploy).
 """
@@ -39,7 +39,7 @@ class Triton:
     """
 
     name = "triton"
-    capabilities = Capabilities(formats=frozenset({"onnx"}), wires=frozenset({Wire.V2}))
+    capabilities = Capabilities(formats=frozenset({"onnx", "python"}), wires=frozenset({Wire.V2}))
 
     def __init__(
         self, state: State, servers: Servers, *, environment: Callable[[str], Path] = _locked_environment
@@ -113,6 +113,7 @@ class Triton:
 
         Raises:
             TemporaryError: It was not ready in time.
+            UnsupportedError: The lab's Triton lacks a backend that the package names.
         """
         if isinstance(directory, Endpoint):
             raise InvalidInputError(
@@ -121,6 +122,7 @@ class Triton:
                 limit="a package's directory",
                 remedy="Only bridges stand in front of an endpoint.",
             )
+        server.check(directory / "repository")
         ports = self._ports(attempt)
         spec = server.spec(
             name=server_name(attempt),

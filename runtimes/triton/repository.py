@@ -5,6 +5,7 @@ An ensemble is the transformer's two functions around the predictor, each a mode
 
 import ast
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ def write_onnx(
     Returns:
         What the server is started with: repository (path below the root), model, backend.
     """
-    model = config.of(contract, batching)
-    _copy(model_file, _put(directory, model.name, config.model_config(model)) / "model.onnx")
+    write_model(directory, config.of(contract, batching), {"model.onnx": model_file})
     return _started(contract, Backend.ONNXRUNTIME)
 
 
@@ -68,18 +68,31 @@ def write_ensemble(
         UnsupportedError: The contract has more than one input or output.
     """
     chain = _chain(contract, transformer_file, batching)
+    code = {"model.py": _MODEL_PY, "transformer.py": transformer_file}
     for model in chain:
-        version = _put(directory, model.name, config.model_config(model))
-        if model.backend is Backend.PYTHON:
-            _copy(_MODEL_PY, version / "model.py")
-            _copy(transformer_file, version / "transformer.py")
-        else:
-            _copy(model_file, version / "model.onnx")
+        write_model(directory, model, code if model.backend is Backend.PYTHON else {"model.onnx": model_file})
     first, last = _ends(contract)
-    whole = config.ensemble_config(contract.model, (first,), (last,), _steps(chain, first.name, last.name))
+    return write_whole(directory, contract, _steps(chain, first.name, last.name), Backend.PYTHON)
+
+
+def write_model(directory: Path, model: Model, files: Mapping[str, Path]) -> None:
+    """Write one model: its configuration, and the files of its one version by their names there."""
+    version = _put(directory, model.name, config.model_config(model))
+    for name, source in files.items():
+        shutil.copyfile(source, version / name)
+
+
+def write_whole(
+    directory: Path, contract: Contract, steps: tuple[Step, ...], backend: Backend
+) -> dict[str, Any]:
+    """Write the ensemble that clients call by the contract's names; what the server is started with."""
+    inputs = tuple(config.served(t, contract.wire) for t in contract.inputs)
+    outputs = tuple(config.served(t, contract.wire) for t in contract.outputs)
+    whole = config.ensemble_config(contract.model, inputs, outputs, steps)
     # Triton wants the folder of a version, and a package holds no empty ones.
-    (_put(directory, contract.model, whole) / "steps.txt").write_text("".join(f"{m.name}\n" for m in chain))
-    return _started(contract, Backend.PYTHON)
+    told = "".join(f"{step.model}\n" for step in steps)
+    (_put(directory, contract.model, whole) / "steps.txt").write_text(told)
+    return _started(contract, backend)
 
 
 def predictor(contract: Contract) -> Contract:
@@ -171,10 +184,6 @@ def _put(directory: Path, name: str, rendered: Message) -> Path:
     version.mkdir(parents=True, exist_ok=True)
     (version.parent / "config.pbtxt").write_text(config.render(rendered))
     return version
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
 
 
 def _started(contract: Contract, backend: Backend) -> dict[str, Any]:

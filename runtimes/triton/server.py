@@ -12,13 +12,17 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from google.protobuf import text_format
 from pydantic import BaseModel, ConfigDict
+from tritonclient.grpc import model_config_pb2 as pb
 
 from turnout.domain.errors import UnsupportedError
 from turnout.domain.server import ServerSpec
 from turnout.fabric import ports
 from turnout.lab import backends, faults
 
+BACKENDS = frozenset({"python", "onnxruntime"})
+"""What the lab's tritonserver runs: the first is its own, the second stands in for the native one."""
 _LIBRARY = "libtriton_python.so"
 _WHERE = """
 import json, sys, sysconfig
@@ -131,6 +135,23 @@ def _place(file: Path, target: Path) -> None:
         staged.unlink(missing_ok=True)
         staged.symlink_to(target)
     staged.replace(file)
+
+
+def check(repository: Path) -> None:
+    """See that the lab's tritonserver has the backend of each model.
+
+    Raises:
+        UnsupportedError: It has not; on a cluster, NVIDIA's image has all of those that are generated.
+    """
+    for file in sorted(repository.glob("*/config.pbtxt")):
+        backend = text_format.Parse(file.read_text(), pb.ModelConfig()).backend
+        if backend and backend not in BACKENDS:
+            raise UnsupportedError(
+                f"triton for {file.parent.name}",
+                observed=f"backend {backend}",
+                limit=f"a backend of the lab's tritonserver: {', '.join(sorted(BACKENDS))}",
+                remedy="Deploy it on a cluster, or bring the model as ONNX.",
+            )
 
 
 def free_ports() -> Ports:
