@@ -367,3 +367,24 @@ async def _until(traffic, who):
             row = row + 1 if answer == who else 0
             assert time.monotonic() < deadline, f"{who} did not answer"
             await asyncio.sleep(0.02)
+
+
+async def test_the_second_try_keeps_the_clients_path(traffic, candidate):
+    """OpenAI's clients call below /openai; legacy is asked by the very path that failed at the candidate."""
+    path, seen = "/openai/v1/chat/completions", collections.Counter()
+
+    def watched(server, status):
+        def answer(asked):
+            seen[server.name, asked] += 1
+            return status
+
+        return answer
+
+    traffic.legacy.status = watched(traffic.legacy, 200)
+    candidate.status = watched(candidate, 500)
+    traffic.url = traffic.url.replace("/v1/models/x:predict", path)
+    await traffic.begin(0.5)
+    answers = await traffic.send(60)
+    assert {status for _, status in answers} == {200}
+    assert {asked for _, asked in seen} == {path}
+    assert seen[candidate.name, path] > 0
