@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from runtimes.triton import server_name
+from runtimes import triton, vllm
 from turnout.domain.server import Servers
 
 
@@ -32,9 +32,14 @@ class Usage:
     def __init__(self, servers: Servers, attempt: str, *, legacy: str) -> None:
         """Begin to measure."""
         self._servers = servers
-        self._names = {"candidate": server_name(attempt), "legacy": legacy}
+        self._names = {"candidate": self._candidate(attempt), "legacy": legacy}
         self._began = time.monotonic()
         self._before = {arm: self._taken(name) for arm, name in self._names.items()}
+
+    def _candidate(self, attempt: str) -> str:
+        """The attempt's own server, of whichever runtime has one for it."""
+        names = [triton.server_name(attempt), vllm.server_name(attempt)]
+        return next((name for name in names if self._servers.status(name).pid), names[0])
 
     def measured(self) -> dict[str, dict[str, float | str] | None]:
         """What each arm took since; None where its server is not known here, or was started anew."""

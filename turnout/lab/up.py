@@ -117,7 +117,7 @@ def _lay_out(state: State, ports: dict[str, int]) -> Settings:
     """Write the settings; take down the specs of an earlier lab."""
     board = Board(state)
     for name in board.names():
-        if not name.startswith("triton-"):  # an attempt's server goes on with its attempt
+        if not name.startswith(("triton-", "vllm-")):  # an attempt's server goes on with its attempt
             board.take(name)
     here = "http://127.0.0.1"
     settings = Settings(

@@ -18,7 +18,7 @@ def main(file: Path, port: int) -> None:
     """Deploy what the file says."""
     application = json.loads(file.read_text())
     module, _, builder = application["import_path"].partition(":")
-    ray.init(num_cpus=8, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=8, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": port})
     built = getattr(importlib.import_module(module), builder)(application["args"])
     serve.run(built, name=application["name"], route_prefix=application["route_prefix"])
