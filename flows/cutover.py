@@ -3,7 +3,8 @@
 from prefect import flow
 
 from flows.pages import show
-from tasks.cutover import cut_over, move_aliases
+from tasks.aliases import promote
+from tasks.cutover import cut_over
 from turnout.domain.errors import TemporaryError
 from turnout.domain.evidence import Evidence, Verdict
 
@@ -22,7 +23,7 @@ def cutover(model: str, attempt: str) -> Evidence:
     evidence = cut_over(model, attempt)
     if evidence.verdict is Verdict.PASS:
         try:
-            move_aliases(model, attempt)
+            promote(model, attempt)
         except TemporaryError as error:  # what serves is the router's word; the aliases only tell of it
             print(f"the registry's aliases were not moved: {error}")  # noqa: T201 -- Prefect logs it
     show(evidence)

@@ -3,7 +3,9 @@
 from prefect import flow
 
 from flows.pages import show
+from tasks.aliases import take_package_back
 from tasks.rollback import take_back, undeploy
+from turnout.domain.errors import TemporaryError
 from turnout.domain.evidence import Evidence
 
 
@@ -19,5 +21,9 @@ def rollback(model: str, attempt: str, reason: str, by: str = "a flow") -> Evide
     """
     evidence = take_back(model, attempt, reason, by)
     undeploy(model, attempt)
+    try:
+        take_package_back(model, attempt)
+    except TemporaryError as error:  # what serves is the router's word; the aliases only tell of it
+        print(f"the registry's aliases were not moved back: {error}")  # noqa: T201 -- Prefect logs it
     show(evidence)
     return evidence

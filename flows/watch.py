@@ -8,7 +8,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 
-from tasks.watch import Standing, rolled_back, standings
+from tasks.aliases import take_package_back
+from tasks.watch import Standing, ended_unsaid, rolled_back, standings
 
 
 @flow(name="watch", flow_run_name="watch", log_prints=True)
@@ -23,6 +24,8 @@ def watch() -> None:
     create_markdown_artifact(key="watch", markdown=_page(found), description="Every moved model as it stands")
     for run in rolled_back():
         _wake(run)
+    for attempt in ended_unsaid():  # ended by the sentinel, or by a person at 3 am, when no flow was there
+        take_package_back(attempt.model, attempt.id)
 
 
 def _page(found: list[Standing]) -> str:

@@ -10,7 +10,6 @@ from turnout.domain.approval import Gate
 from turnout.domain.canary import same_weight
 from turnout.domain.contract import Contract
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of
-from turnout.domain.package import PackageVersion
 from turnout.wiring.migrating import Wiring, current
 
 _GUARDED_WITHIN_SECONDS = 30.0
@@ -44,26 +43,6 @@ def cut_over(model: str, attempt: str) -> Evidence:
     )
     wiring.evidence.write(evidence)
     return evidence
-
-
-@step(name="move aliases", task_run_name="{attempt}")
-def move_aliases(model: str, attempt: str) -> dict[str, str | None]:
-    """Let the registry say what serves: `serving` is this attempt's package, `previous` the one before.
-
-    Raises:
-        TemporaryError: The registry does not answer.
-    """
-    wiring = current()
-    version = wiring.attempts.get(attempt).package
-    serving = wiring.packages.marked(model, "serving")
-    if version and not _is(serving, version):
-        wiring.packages.mark(model, "previous", serving.version if serving else None)
-        wiring.packages.mark(model, "serving", version)
-    return {"serving": version, "previous": serving.version if serving else None}
-
-
-def _is(package: PackageVersion | None, version: str) -> bool:
-    return package is not None and package.version == version
 
 
 def _guarded(wiring: Wiring, model: str, attempt: str, weight: float) -> bool:

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from tasks.weight import over
+from turnout.domain.aliases import CANDIDATE, SERVING
 from turnout.domain.attempt import Attempt
 from turnout.wiring.migrating import current
 
@@ -44,6 +45,19 @@ def rolled_back() -> list[str]:
     attempts = current().attempts
     asks = [ask for a in attempts.list() if over(a.model, a.id) and (ask := attempts.asked(a.id))]
     return [ask.run for ask in asks if ask.run]
+
+
+def ended_unsaid() -> list[Attempt]:
+    """Return the ended attempts whose package the registry still calls serving or the candidate."""
+    wiring = current()
+    ended = [a for a in wiring.attempts.list() if a.package and over(a.model, a.id)]
+    newest = {a.model: a for a in ended if a == wiring.attempts.newest(a.model)}
+    return [a for a in newest.values() if _is_named(a)]
+
+
+def _is_named(attempt: Attempt) -> bool:
+    named = [current().packages.marked(attempt.model, alias) for alias in (SERVING, CANDIDATE)]
+    return any(package and package.version == attempt.package for package in named)
 
 
 def _standing(attempt: Attempt) -> Standing:

@@ -1,5 +1,6 @@
 """A real MLflow server on SQLite for the registry's contract tests."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -7,12 +8,31 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from turnout.domain.package import PackageRegistry
 from turnout.fabric.ports import pick
+from turnout.fabric.registry.packages import MemoryPackages, MlflowPackages
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(params=["memory", "mlflow"])
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> PackageRegistry:
+    """Each of the two package registries."""
+    if request.param == "memory":
+        return MemoryPackages(tmp_path / "registry", volume=tmp_path)
+    return MlflowPackages(request.getfixturevalue("mlflow_url"), volume=tmp_path)
+
+
+@pytest.fixture
+def model() -> str:
+    """A model that no other test packages."""
+    return f"packaged-{next(_NUMBERS)}"
 
 
 @pytest.fixture(scope="package")

@@ -1,31 +1,14 @@
 """The package registry in memory and the one in a real MLflow server keep the same promises."""
 
-import itertools
 import shutil
 from pathlib import Path
 
 import pytest
 
 from turnout.domain.errors import NotFoundError, PermanentError
-from turnout.domain.package import ExternalFiles, PackageManifest, PackageRegistry, PackageVersion
+from turnout.domain.package import ExternalFiles, PackageManifest, PackageVersion
 from turnout.fabric.registry import external, files
-from turnout.fabric.registry.packages import FOLDER, MemoryPackages, MlflowPackages
-
-_NUMBERS = itertools.count()
-
-
-@pytest.fixture(params=["memory", "mlflow"])
-def registry(request, tmp_path) -> PackageRegistry:
-    """Each of the two registries."""
-    if request.param == "memory":
-        return MemoryPackages(tmp_path / "registry", volume=tmp_path)
-    return MlflowPackages(request.getfixturevalue("mlflow_url"), volume=tmp_path)
-
-
-@pytest.fixture
-def model() -> str:
-    """A model that no other test packages."""
-    return f"packaged-{next(_NUMBERS)}"
+from turnout.fabric.registry.packages import FOLDER, MlflowPackages
 
 
 def packed(

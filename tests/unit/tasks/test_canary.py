@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.canary import await_step, conclude, raise_weight
-from tasks.cutover import cut_over, move_aliases
+from tasks.cutover import cut_over
 from tasks.gate import settle
 from tasks.position import position
 from tasks.rollback import take_back
 from tasks.weight import over, renew
 from turnout.domain.approval import Approval, Decision, Gate
-from turnout.domain.attempt import Attempt, End, Hold, Outcome
+from turnout.domain.attempt import End, Hold, Outcome
 from turnout.domain.canary import SentinelReport, StepCourse
 from turnout.domain.contract import AnswerKind, Contract, Rollout, SameAnswer, Tensor, Wire
 from turnout.domain.errors import RefusedError
 from turnout.domain.evidence import Evidence, Phase, Verdict
 from turnout.domain.gate import Answer, Ask
-from turnout.domain.package import PackageVersion
 from turnout.domain.rollout import Stage, change
 from turnout.domain.route import Backend, Opening, Registration
 from turnout.fabric import contracts
@@ -43,24 +42,6 @@ class Sentinel:
     def report(self, _attempt: str) -> SentinelReport | None:
         """The next word."""
         return self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
-
-
-@dataclass
-class Aliases:
-    """The registry's aliases."""
-
-    marks: dict[str, str] = field(default_factory=dict)
-
-    def mark(self, _model: str, alias: str, version: str | None) -> None:
-        """Set or remove one."""
-        self.marks.pop(alias, None)
-        if version:
-            self.marks[alias] = version
-
-    def marked(self, model: str, alias: str) -> PackageVersion | None:
-        """What one names."""
-        version = self.marks.get(alias)
-        return PackageVersion(model=model, version=version, digest="d") if version else None
 
 
 @pytest.fixture
@@ -92,7 +73,6 @@ def wiring(tmp_path, monkeypatch):
         evidence=evidence,
         approvals=MemoryApprovals(),
         sentinel=Sentinel(),
-        packages=Aliases(),
     )
     made.attempts.new(MODEL)
     _found(made, Phase.SHADOW)
@@ -261,15 +241,6 @@ def test_an_approved_cutover_stands_for_as_long_as_it_is_guarded(wiring):
     route = wiring.router.read(MODEL)
     assert (evidence.verdict, route.weight, route.step_lease_seconds) == (Verdict.PASS, 0.95, None)
     assert cut_over.fn(MODEL, ATTEMPT) == evidence
-
-
-def test_the_aliases_follow_what_serves(wiring):
-    """The registry tells what serves and what served before; moving them again changes nothing."""
-    wiring.packages.marks["serving"] = "3"
-    wiring.attempts.save(Attempt(id=ATTEMPT, model=MODEL, number=1, package="4"))
-    for _ in range(2):
-        move_aliases.fn(MODEL, ATTEMPT)
-        assert wiring.packages.marks == {"serving": "4", "previous": "3"}
 
 
 def test_the_way_back_is_written_down_once_in_the_first_ones_words(wiring):
