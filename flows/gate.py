@@ -113,7 +113,8 @@ def _wait(wiring: Wiring, ask: Ask) -> None:
     now = time.time()
     wiring.attempts.ask(ask.attempt, ask)
     wiring.attempts.note(ask.attempt, Progress(doing=f"gate {ask.gate}", run=ask.run, at_seconds=now))
-    form = GateForm.with_initial_data(description=f"{_heading(ask)}\n\n{page(ask.evidence)}")
+    docs = wiring.settings.data_docs
+    form = GateForm.with_initial_data(description=f"{_heading(ask)}\n\n{page(ask.evidence, data_docs=docs)}")
     suspend_flow_run(wait_for_input=form, timeout=int(longest), key=ask.key)
 
 

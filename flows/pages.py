@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from prefect.artifacts import create_markdown_artifact
 
 from turnout.domain.evidence import Evidence
+from turnout.wiring.migrating import current
 
 _EXAMPLES = 5
 _CELL = 160
@@ -18,9 +20,8 @@ def show(evidence: Evidence, *, name: str | None = None, heading: str = "") -> N
     """Put evidence on the page of the run that found it."""
     key = name or f"{evidence.attempt or evidence.subject}-{evidence.phase}"
     print(summary(evidence))  # noqa: T201 -- Prefect logs what flows print
-    create_markdown_artifact(
-        key=key, markdown="\n\n".join(filter(None, [heading, page(evidence)])), description=summary(evidence)
-    )
+    text = "\n\n".join(filter(None, [heading, page(evidence, data_docs=current().settings.data_docs)]))
+    create_markdown_artifact(key=key, markdown=text, description=summary(evidence))
 
 
 def summary(evidence: Evidence) -> str:
@@ -30,11 +31,27 @@ def summary(evidence: Evidence) -> str:
     return f"{subject} {evidence.phase}: {evidence.verdict}" + (f" ({why})" if why else "")
 
 
-def page(evidence: Evidence) -> str:
-    """All of it, as markdown."""
-    parts = [f"## {summary(evidence)}", *_measured(evidence), _table("Bounds", _flat(evidence.bounds))]
+def page(evidence: Evidence, *, data_docs: str = "") -> str:
+    """All of it, as markdown.
+
+    Args:
+        evidence: What was found.
+        data_docs: Where the Data Docs are served, for links to them; empty: nowhere.
+    """
+    docs = _docs(evidence, data_docs)
+    parts = [f"## {summary(evidence)}", docs, *_measured(evidence), _table("Bounds", _flat(evidence.bounds))]
     origin = f"found by Turnout {evidence.code_version} for inputs `{evidence.inputs_digest[:12]}`"
     return "\n\n".join(filter(None, [*parts, f"Evidence `{evidence.digest}`, {origin}"]))
+
+
+def _docs(evidence: Evidence, data_docs: str) -> str:
+    """Links to the Data Docs: each suite that the evidence was held against, and all of the model's."""
+    if not data_docs:
+        return ""
+    suites = [row for row in evidence.measurements.get("expectations", ()) if row.get("data_docs")]
+    links = [f"[{_words(row['suite'])}]({data_docs}/{quote(row['data_docs'])})" for row in suites]
+    every = f"[all of {evidence.subject}]({data_docs}/{evidence.subject}/index.html)"
+    return f"Data Docs: {', '.join([*links, every])}"
 
 
 def _measured(evidence: Evidence) -> Iterator[str]:

@@ -1,8 +1,7 @@
 """Baseline: measure the legacy model from what production shows, and keep its golden set.
 
 No production server is loaded: requests come from the router's log, answers from captures of clients'
-traffic. Whether that is sufficient and sound is judged by plain rules (`turnout.domain.baseline`): importing
-Great Expectations would cost each run more than the measuring itself.
+traffic. Whether that is sufficient and sound is asked of the owner's suites (`tasks.sufficiency`).
 """
 
 import hashlib
@@ -16,12 +15,15 @@ from typing import Any
 from tasks import step
 from tasks.plan import inventory_of
 from tasks.plan_lines import unblocked
+from tasks.sufficiency import Pace, Sufficiency
 from turnout import __version__
-from turnout.domain.baseline import Baseline, Material, measure, missing, own, unsound
+from turnout.domain import evidence_tables
+from turnout.domain.baseline import Baseline, Material, measure, own
 from turnout.domain.contract import Contract
 from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
-from turnout.domain.golden import usable
+from turnout.domain.expectations import Evidenced, SuiteResult, Table, measured, reasons
+from turnout.domain.golden import choose, usable
 from turnout.domain.plan import PlanLine
 from turnout.domain.requests import RequestRecord
 from turnout.domain.route import Route, RouteChange
@@ -32,6 +34,13 @@ from turnout.fabric.telemetry import AccessLog
 from turnout.wiring.migrating import Wiring, current
 
 _POLL_SECONDS = 2.0
+TABLES = (
+    Evidenced.CAPTURED_TRAFFIC,
+    Evidenced.GOLDEN_SET,
+    Evidenced.GOLDEN_CLASSES,
+    Evidenced.GOLDEN_INPUTS,
+    Evidenced.BASELINE,
+)
 _TAIL_BYTES = 32 * 1024 * 1024
 """How far back the router's log is read: some 50,000 requests."""
 
@@ -44,22 +53,26 @@ def measure_baseline(model: str) -> Evidence:
     shadow test take.
 
     Returns:
-        A pass with the measurements; a hold where not enough came; a fail where the telemetry is unsound.
+        A pass with the measurements; a hold where a suite is not met, with the expectation and the rows.
 
     Raises:
+        InvalidInputError: A suite cannot be used; its file and line are named.
         RefusedError: Something stands in the way of this model's migration.
         NotFoundError: The model is not in the plan, has no contract, or is not known to the router.
     """
     wiring = current()
     line, contract = unblocked(wiring.state, model), wiring.contract(model)
     workload = inventory_of(wiring.state).workload(model)
-    digest = _inputs(wiring, contract, workload, line)
+    asked = Sufficiency(wiring, contract, TABLES)
+    digest = _inputs(wiring, contract, workload, line, asked)
     known = fresh_pass(wiring.evidence.history(model, Phase.BASELINE), digest)
     if known and _golden_digest(wiring.state, model) == known.measurements.get("golden_digest"):
         return known
+    wiring.validator.warm()
     with _capturing(wiring, contract):
-        material = _gather(wiring, contract)
-    evidence = _judged(wiring, contract, material, measure(material, contract, workload, line), digest)
+        material = _gather(wiring, contract, asked)
+    found, results = measure(material, contract, workload, line), _held(asked, contract, material, run=True)
+    evidence = _judged(wiring, contract, found, results, digest)
     wiring.evidence.write(evidence)
     return evidence
 
@@ -69,7 +82,9 @@ def golden_file(state: State, model: str) -> Path:
     return state.work / "golden" / f"{model}.jsonl"
 
 
-def _inputs(wiring: Wiring, contract: Contract, workload: Workload | None, line: PlanLine) -> str:
+def _inputs(
+    wiring: Wiring, contract: Contract, workload: Workload | None, line: PlanLine, asked: Sufficiency
+) -> str:
     """What the baseline depends on; a model served from another place is another model."""
     return digest_of(
         {
@@ -79,6 +94,7 @@ def _inputs(wiring: Wiring, contract: Contract, workload: Workload | None, line:
             if line.placement and line.placement.best
             else None,
             "legacy": wiring.router.read(contract.model).stable.model_dump(mode="json"),
+            "suites": asked.digest,
         }
     )
 
@@ -106,17 +122,38 @@ def _capture(wiring: Wiring, route: Route, share: float) -> Route:
     return wiring.router.change(change)
 
 
-def _gather(wiring: Wiring, contract: Contract) -> Material:
-    """Wait for enough material, within the time that the contract gives."""
-    log = _Log(wiring.telemetry, contract.model)
+def _gather(wiring: Wiring, contract: Contract, asked: Sufficiency) -> Material:
+    """Wait until every suite is met, within the time that the contract gives."""
+    log, pace = _Log(wiring.telemetry, contract.model), Pace()
     until = time.monotonic() + contract.rollout.shadow_longest_seconds
     while True:
         requests = own(log.new(), now_seconds=time.time())
         material = _material(wiring.state.captures(contract.model), contract, requests)
         left = until - time.monotonic()
-        if not missing(material, contract) or left <= 0:
+        due = pace.due(len(material.requests) + len(material.captured))
+        if left <= 0 or (due and not reasons(_held(asked, contract, material))):
             return material
         time.sleep(min(_POLL_SECONDS, left))
+
+
+def _held(
+    asked: Sufficiency, contract: Contract, material: Material, *, run: bool = False
+) -> list[SuiteResult]:
+    """Hold the material against the suites; with `run`, the Data Docs get a page of it."""
+    captured, distinct = len(material.captured), material.distinct
+    name = str(Phase.BASELINE) if run else None
+    return asked.held(_tables(material, contract), run=name, captured=captured, distinct=distinct)
+
+
+def _tables(material: Material, contract: Contract) -> list[Table]:
+    now, golden = time.time(), choose(material.captured)
+    return [
+        evidence_tables.captured_traffic(material.captured, material.unusable, now_seconds=now),
+        evidence_tables.golden_set([one.capture for one in golden], [one.classes for one in golden]),
+        evidence_tables.golden_classes(material.captured, golden),
+        evidence_tables.golden_inputs(material.captured, golden),
+        evidence_tables.baseline(material.requests, streaming=contract.policy.streaming, now_seconds=now),
+    ]
 
 
 class _Log:
@@ -137,9 +174,9 @@ class _Log:
 
 
 def _material(file: Path, contract: Contract, requests: list[RequestRecord]) -> Material:
-    captures = list(_captures(file))
-    found = [one for capture in captures if (one := usable(capture, contract))]
-    return Material(requests=requests, captured=found, unusable=len(captures) - len(found))
+    looked_at = [(capture, usable(capture, contract)) for capture in _captures(file)]
+    found = [one for _, one in looked_at if one]
+    return Material(requests, found, [capture for capture, one in looked_at if one is None])
 
 
 def _captures(file: Path) -> Iterator[dict[str, Any]]:
@@ -153,11 +190,12 @@ def _captures(file: Path) -> Iterator[dict[str, Any]]:
                 yield capture
 
 
-def _judged(wiring: Wiring, contract: Contract, material: Material, found: Baseline, digest: str) -> Evidence:
-    lacking = missing(material, contract)
-    wrong = unsound(material, contract, now_seconds=time.time())
-    verdict = Verdict.FAIL if wrong else Verdict.HOLD if lacking else Verdict.PASS
-    measurements = dict(found.measurements)
+def _judged(
+    wiring: Wiring, contract: Contract, found: Baseline, results: list[SuiteResult], digest: str
+) -> Evidence:
+    unmet = reasons(results)
+    verdict = Verdict.HOLD if unmet else Verdict.PASS
+    measurements = found.measurements | measured(results)
     if verdict is Verdict.PASS:
         _keep(golden_file(wiring.state, contract.model), found)
         measurements["golden_digest"] = _golden_digest(wiring.state, contract.model)
@@ -169,7 +207,7 @@ def _judged(wiring: Wiring, contract: Contract, material: Material, found: Basel
         measurements=measurements,
         bounds={"captures": contract.rollout.shadow_samples},
         verdict=verdict,
-        reasons=(*wrong, *lacking),
+        reasons=unmet,
         code_version=__version__,
         at_seconds=time.time(),
     )

@@ -16,12 +16,15 @@ from runtimes import Made, Source
 from tasks import step
 from tasks.plan import inventory_of
 from tasks.plan_lines import unblocked
+from tasks.sufficiency import Sufficiency
 from turnout import __version__
+from turnout.domain import evidence_tables
 from turnout.domain.answers import MalformedError
 from turnout.domain.bodies import parsed
 from turnout.domain.contract import Contract
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
+from turnout.domain.expectations import Evidenced, SuiteResult, measured, reasons
 from turnout.domain.package import PackageManifest, PackageVersion
 from turnout.domain.proof import UNCONVERTED, Exchange, Proof, prove
 from turnout.domain.workload import Workload
@@ -40,6 +43,7 @@ class _Ordered:
         golden: The golden set, requests and legacy's answers parsed.
         runtime: Runtime that the plan names.
         bridge: What stands in front of it, where clients need that.
+        asked: What is expected of the golden set.
     """
 
     source: Source
@@ -47,6 +51,7 @@ class _Ordered:
     golden: list[dict[str, Any]]
     runtime: str
     bridge: str | None
+    asked: Sufficiency
 
     @property
     def contract(self) -> Contract:
@@ -63,8 +68,23 @@ class _Ordered:
                 "model_file": self.sha256,
                 "golden": self.golden,
                 "runtime": [self.runtime, self.bridge],
+                "suites": self.asked.digest,
             }
         )
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was shown of a package: the proof, the golden set that it rests on, the version if it passed."""
+
+    proof: Proof
+    results: list[SuiteResult]
+    version: PackageVersion | None
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Why a proof does not count: what its golden set lacks. A difference that was seen counts anyway."""
+        return reasons(self.results) if self.proof.verdict is Verdict.PASS else ()
 
 
 @step(name="package model", task_run_name="{attempt}")
@@ -72,8 +92,9 @@ def package_model(model: str, attempt: str) -> Evidence:
     """Make, prove and register the package that an attempt moves.
 
     Returns:
-        A pass with the registered version; a fail with the differing examples when the conversion is not
-        faithful: then nothing is registered. The attempt names the version from then on.
+        A pass with the registered version, which the attempt names from then on; a fail with the differing
+        examples when the conversion is not faithful; a hold when the golden set is not what its suite
+        expects. Without a pass nothing is registered.
 
     Raises:
         NotFoundError: Discovery, plan or baseline have kept nothing yet, or there is no contract.
@@ -151,9 +172,10 @@ def _ordered(wiring: Wiring, model: str) -> _Ordered:
         )
     path = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
     kept = golden(wiring, model)
-    requests = [one["request"] for one in kept]
-    source = Source(wiring.contract(model), workload, path, requests, _rate(wiring, model))
-    return _Ordered(source, _sha256(source), kept, line.runtime, line.bridge)
+    requests, contract = [one["request"] for one in kept], wiring.contract(model)
+    source = Source(contract, workload, path, requests, _rate(wiring, model))
+    asked = Sufficiency(wiring, contract, (Evidenced.GOLDEN_SET,))
+    return _Ordered(source, _sha256(source), kept, line.runtime, line.bridge, asked)
 
 
 def _rate(wiring: Wiring, model: str) -> float | None:
@@ -181,15 +203,29 @@ def _made(wiring: Wiring, attempt: str, ordered: _Ordered) -> Evidence:
     directory = wiring.state.work / "packages" / attempt
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
+    wiring.validator.warm()
     made = wiring.runtime(ordered.runtime).package(ordered.source, directory, print)
-    proof = _proof(ordered, made)
+    proof, results = _proof(ordered, made), _golden_held(wiring, attempt, ordered)
     version = None
-    if proof.verdict is Verdict.PASS:
+    if proof.verdict is Verdict.PASS and not reasons(results):
         files.write(directory, _manifest(ordered, made, directory))
         version = wiring.packages.register(directory)
-    evidence = _evidence(attempt, ordered, made, proof, version)
+    evidence = _evidence(attempt, ordered, made, _Judged(proof, results, version))
     wiring.evidence.write(evidence)
     return evidence
+
+
+def _golden_held(wiring: Wiring, attempt: str, ordered: _Ordered) -> list[SuiteResult]:
+    """Hold the golden set as it is now against its suite; the baseline says how much it was chosen from."""
+    lines = [{side: json.dumps(part) for side, part in one.items()} for one in ordered.golden]
+    found = wiring.evidence.history(ordered.contract.model, Phase.BASELINE)
+    measured_then = next((one.measurements for one in reversed(found) if one.verdict is Verdict.PASS), {})
+    return ordered.asked.held(
+        [evidence_tables.golden_set(lines)],
+        run=f"{attempt}-{Phase.PACKAGE}",
+        captured=int(measured_then.get("captures", {}).get("usable", 0)),
+        distinct=int(measured_then.get("golden_requests", 0)),
+    )
 
 
 def _proof(ordered: _Ordered, made: Made) -> Proof:
@@ -229,9 +265,8 @@ def _resources(workload: Workload) -> dict[str, str]:
     return predictor[0] if predictor else {}
 
 
-def _evidence(
-    attempt: str, ordered: _Ordered, made: Made, proof: Proof, version: PackageVersion | None
-) -> Evidence:
+def _evidence(attempt: str, ordered: _Ordered, made: Made, judged: _Judged) -> Evidence:
+    proof, version = judged.proof, judged.version
     result = {name: value for name, value in asdict(proof).items() if name not in {"verdict", "reason"}}
     result["examples"] = list(proof.examples)  # as it is read back
     return Evidence(
@@ -247,13 +282,14 @@ def _evidence(
             "model_file_sha256": ordered.sha256,
             "model": made.found,
             **made.measurements,
+            **measured(judged.results),
         },
         bounds={
             "differs": ordered.contract.bounds.differs,
             **ordered.contract.same_answer.model_dump(mode="json"),
         },
-        verdict=proof.verdict,
-        reasons=(proof.reason,),
+        verdict=Verdict.HOLD if judged.unmet else proof.verdict,
+        reasons=judged.unmet or (proof.reason,),
         code_version=__version__,
         at_seconds=time.time(),
     )

@@ -4,6 +4,7 @@ The shadow service captures, replays and compares (`turnout.services.shadow`); w
 decided in `turnout.domain.shadowing`. What was compared before this run counts: a killed test goes on.
 """
 
+import dataclasses
 import json
 import time
 from contextlib import suppress
@@ -12,12 +13,14 @@ from typing import Any
 from tasks import step
 from tasks.gate import passing
 from tasks.package import packaged
+from tasks.sufficiency import Pace, Sufficiency
 from tasks.usage import Usage
 from turnout import __version__
-from turnout.domain import shadowing
+from turnout.domain import evidence_tables, shadowing
 from turnout.domain.contract import Contract
 from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
+from turnout.domain.expectations import Evidenced, SuiteResult, measured, reasons
 from turnout.domain.requests import ComparisonRecord
 from turnout.domain.route import Route, RouteChange
 from turnout.domain.shadowing import Finding
@@ -37,32 +40,41 @@ def shadow_test(model: str, attempt: str) -> Evidence:
 
     Returns:
         A pass; a fail, as soon as it is certain, with the differing examples; a hold when the contract's time
-        is up and too little is known.
+        is up and too little is known, or what was compared is not what its suite expects.
 
     Raises:
+        InvalidInputError: The suite cannot be used; its file and line are named.
         RefusedError: The attempt is not the live one, or requests of this model may not be replayed.
         UnreachableError: The evidence store does not answer.
     """
     wiring = current()
     contract = wiring.contract(model)
-    digest = _inputs(wiring, model, attempt, contract)
+    asked = Sufficiency(wiring, contract, (Evidenced.SHADOW_SAMPLES,))
+    digest = _inputs(wiring, model, attempt, contract, asked)
     known = fresh_pass(wiring.evidence.history(model, Phase.SHADOW, attempt), digest)
     if known:
         return known
     _replayable(contract)
+    wiring.validator.warm()
     route = _capturing(wiring, contract, attempt)
     usage = Usage(wiring.servers, attempt, legacy=route.stable.name)
-    finding = _found(wiring, contract, attempt)
-    measurements = finding.measurements | {
-        "resources": usage.measured(),
-        "exchanges": _exchanges(wiring.state, model),
-    }
+    finding, comparisons = _found(wiring, contract, attempt, asked)
+    results = _held(asked, comparisons, run=f"{attempt}-{Phase.SHADOW}")
+    measurements = (
+        finding.measurements
+        | measured(results)
+        | {
+            "resources": usage.measured(),
+            "exchanges": _exchanges(wiring.state, model),
+        }
+    )
+    finding = _sufficient(finding, results)
     evidence = _evidence(contract, attempt, digest, finding, measurements)
     wiring.evidence.write(evidence)
     return evidence
 
 
-def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract) -> str:
+def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract, asked: Sufficiency) -> str:
     """Digest of all that the finding depends on."""
     package = passing(wiring, model, attempt, Phase.PACKAGE)
     return digest_of(
@@ -70,6 +82,7 @@ def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract) -> str
             "package": packaged(package).digest if package else None,
             "contract": contract.model_dump(mode="json"),
             "attempt": attempt,
+            "suites": asked.digest,
         }
     )
 
@@ -115,8 +128,11 @@ def _capturing(wiring: Wiring, contract: Contract, attempt: str) -> Route:
     )  # fmt: skip
 
 
-def _found(wiring: Wiring, contract: Contract, attempt: str) -> Finding:
-    """Judge each second until there is a verdict, or the contract's time is up."""
+def _found(
+    wiring: Wiring, contract: Contract, attempt: str, asked: Sufficiency
+) -> tuple[Finding, list[ComparisonRecord]]:
+    """Judge each second until there is a verdict on sufficient evidence, or the contract's time is up."""
+    pace = Pace()
     until = time.monotonic() + contract.rollout.shadow_longest_seconds
     comparisons: list[ComparisonRecord] = []
     place = START
@@ -126,9 +142,30 @@ def _found(wiring: Wiring, contract: Contract, attempt: str) -> Finding:
         new, place = comparison_files.read(file, place, examples=True)
         comparisons += new
         finding = shadowing.judge(contract, comparisons)
-        if finding.verdict is not None or time.monotonic() >= until:
-            return finding
+        if finding.verdict is Verdict.FAIL or time.monotonic() >= until:
+            return finding, comparisons
+        passing_now = finding.verdict is Verdict.PASS and pace.due(len(comparisons))
+        if passing_now and not reasons(_held(asked, comparisons)):
+            return finding, comparisons
         time.sleep(_POLL_SECONDS)
+
+
+def _held(
+    asked: Sufficiency, comparisons: list[ComparisonRecord], *, run: str | None = None
+) -> list[SuiteResult]:
+    return asked.held([evidence_tables.shadow_samples(comparisons, now_seconds=time.time())], run=run)
+
+
+def _sufficient(finding: Finding, results: list[SuiteResult]) -> Finding:
+    """A pass on evidence that its suite does not call sufficient is none; a difference seen is one anyway."""
+    unmet = reasons(results)
+    if finding.verdict is Verdict.FAIL or not unmet:
+        return finding
+    return dataclasses.replace(finding, verdict=None, reasons=(*unmet, *_unless_passed(finding)))
+
+
+def _unless_passed(finding: Finding) -> tuple[str, ...]:
+    return () if finding.verdict is Verdict.PASS else finding.reasons
 
 
 def _exchanges(state: State, model: str) -> dict[str, int]:

@@ -41,6 +41,7 @@ class Settings(BaseModel):
         mlflow: URL of the MLflow tracking server.
         ray_dashboard: URL of the Ray dashboard, which is also Serve's REST interface.
         ray_serve: URL of the Ray Serve proxy.
+        data_docs: URL under which STATE/data_docs is served; without it the pages are files.
         legacy: For each model, the host and port of its legacy server, `host:port`.
         guard_lease_seconds: How long the router trusts a sentinel that has judged nothing new.
     """
@@ -68,6 +69,7 @@ class Settings(BaseModel):
     mlflow: str = ""
     ray_dashboard: str = ""
     ray_serve: str = ""
+    data_docs: str = ""
     legacy: dict[str, str] = Field(default_factory=dict)
     guard_lease_seconds: float = Field(default=4.0, gt=0)
 

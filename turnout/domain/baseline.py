@@ -1,7 +1,8 @@
-"""The legacy model measured: what production shows of it, with intervals, and whether that is enough.
+"""The legacy model measured: what production shows of it, with intervals.
 
-Pure; `tasks.baseline` gathers the records and captures. The intervals assume rates that do not drift within
-the window; the guard, which decides, does not.
+Pure; `tasks.baseline` gathers the records and captures. Whether they are sufficient and sound is asked of
+suites that the owner can edit (`turnout.domain.default_suites`). The intervals assume rates that do not drift
+within the window; the guard, which decides, does not.
 """
 
 import math
@@ -12,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from turnout.domain import intervals
-from turnout.domain.contract import AnswerKind, Contract
-from turnout.domain.golden import Usable, choose, coverage, repeats
+from turnout.domain.contract import Contract
+from turnout.domain.golden import Capture, Usable, choose, coverage, repeats
 from turnout.domain.plan import PlanLine
 from turnout.domain.requests import Arm, RequestRecord
 from turnout.domain.workload import Workload
@@ -23,13 +24,6 @@ ALPHA = 0.05
 QUANTILES = (0.5, 0.95, 0.99)
 WINDOW_SECONDS = 3600.0
 """Older requests tell of another load."""
-LEAST_REQUESTS = 200
-"""Without an error among so many, a share of errors above 1.5 % would show with a chance of 95 %."""
-LEAST_DISTINCT = 20
-"""Distinct requests that a golden set needs, unless MANY_CAPTURES hold no more."""
-MANY_CAPTURES = 500
-WORST_ERROR_RATE = 0.5
-"""A legacy model that fails most requests is no yardstick."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +38,7 @@ class Material:
 
     requests: Sequence[RequestRecord]
     captured: Sequence[Usable]
-    unusable: int = 0
+    unusable: Sequence[Capture] = ()
 
     @property
     def distinct(self) -> int:
@@ -77,52 +71,13 @@ def own(records: Sequence[RequestRecord], *, now_seconds: float) -> list[Request
     ]
 
 
-def missing(material: Material, contract: Contract) -> tuple[str, ...]:
-    """What is still missing before anything can be said; nothing: it is enough."""
-    wanted = contract.rollout.shadow_samples
-    generates = (
-        contract.same_answer.kind is AnswerKind.TEXT
-    )  # an answer takes seconds: its owner says how many do
-    least = wanted if generates else LEAST_REQUESTS
-    few = material.distinct < LEAST_DISTINCT and len(material.captured) < MANY_CAPTURES
-    lacks = (
-        (len(material.requests) < least, f"{len(material.requests)} of {least} requests"),
-        (len(material.captured) < wanted, f"{len(material.captured)} of {wanted} usable captures"),
-        (few, f"{material.distinct} of {LEAST_DISTINCT} distinct requests"),
-    )
-    return tuple(f"not enough: {what}" for lacking, what in lacks if lacking)
-
-
-def unsound(material: Material, contract: Contract, *, now_seconds: float) -> tuple[str, ...]:
-    """What is wrong with the material itself: then it measures something else than the model."""
-    durations = [record.duration_seconds or 0.0 for record in material.requests]
-    failed = sum(not record.answered for record in material.requests)
-    longest = 2 * contract.policy.request_seconds
-    faults = (
-        (
-            failed > WORST_ERROR_RATE * len(material.requests),
-            f"legacy fails {failed} of {len(durations)} requests",
-        ),
-        (min(durations, default=0.0) < 0, "a request with a negative duration"),
-        (
-            max(durations, default=0.0) > longest,
-            f"a request of more than {longest:g} s, twice its time limit",
-        ),
-        (
-            any(one.started_seconds > now_seconds + 1 for one in material.requests),
-            "a request from the future",
-        ),
-    )
-    return tuple(f"unsound telemetry: {what}" for wrong, what in faults if wrong)
-
-
 def measure(
     material: Material, contract: Contract, workload: Workload | None, line: PlanLine | None
 ) -> Baseline:
     """Measure the legacy model.
 
     Args:
-        material: Enough of it, and sound.
+        material: What production has shown.
         contract: What its answers are compared by.
         workload: The model as found, for its dependencies.
         line: Its line of the plan, for the price of its pool.
@@ -139,7 +94,7 @@ def measure(
             "throughput_per_second": round(rate, 3),
             "golden_requests": len(golden),
             "golden_coverage": coverage(contract, golden),
-            "captures": {"usable": len(material.captured), "unusable": material.unusable},
+            "captures": {"usable": len(material.captured), "unusable": len(material.unusable)},
             "noise_floor": _noise(contract, material.captured),
             "cost": _cost(line, rate),
             "dependencies": list(workload.dependencies) if workload else None,

@@ -111,6 +111,11 @@ class State:
         return self.root / "work"
 
     @property
+    def data_docs(self) -> Path:
+        """Great Expectations' pages about the evidence, a folder a model."""
+        return self.root / "data_docs"
+
+    @property
     def report(self) -> Path:
         """The report and the summary."""
         return self.root / "report"

@@ -7,6 +7,7 @@ PREFECT = "prefect"
 WORKER = "prefect-worker"
 TENDER = "prefect-tender"
 MLFLOW = "mlflow"
+DATA_DOCS = "data-docs"
 POOL = "turnout"
 HEARTBEAT_SECONDS = 30
 """Between two signs of life of a flow run: the shortest that Prefect allows."""
@@ -77,4 +78,17 @@ def mlflow(state: State, ports: dict[str, int]) -> ServerSpec:
     return ServerSpec(
         name=MLFLOW, environment="core", command=command, env={**_SILENT, **quiet}, ports=(port,),
         ready_url=f"http://127.0.0.1:{port}/health",
+    )  # fmt: skip
+
+
+def data_docs(state: State, ports: dict[str, int]) -> ServerSpec:
+    """Great Expectations' pages, which gates and the report link to: files, served as they are."""
+    port = ports["data-docs"]
+    state.data_docs.mkdir(parents=True, exist_ok=True)
+    command = (
+        "python", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(state.data_docs),
+    )  # fmt: skip
+    return ServerSpec(
+        name=DATA_DOCS, environment="core", command=command, ports=(port,),
+        ready_url=f"http://127.0.0.1:{port}/",
     )  # fmt: skip

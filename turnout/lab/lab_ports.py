@@ -15,7 +15,7 @@ _RAY = (
     "ray-gcs", "ray-dashboard", "ray-serve", "ray-client", "ray-agent", "ray-agent-grpc",
     "ray-runtime-env", "ray-object-manager", "ray-node-manager", "ray-metrics",
 )  # fmt: skip
-NAMES = ("envoy-admin", "sentinel", "shadow", "mlflow", "prefect", *_RAY, *_OF_MODELS)
+NAMES = ("envoy-admin", "sentinel", "shadow", "mlflow", "prefect", "data-docs", *_RAY, *_OF_MODELS)
 """Every port of the lab; `client-MODEL` is where the router listens for a model's clients."""
 
 _PORTS: TypeAdapter[dict[str, int]] = TypeAdapter(dict[str, int])

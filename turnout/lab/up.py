@@ -134,6 +134,7 @@ def _lay_out(state: State, ports: dict[str, int]) -> Settings:
         mlflow=f"{here}:{ports['mlflow']}",
         ray_dashboard=f"{here}:{ports['ray-dashboard']}",
         ray_serve=f"{here}:{ports['ray-serve']}",
+        data_docs=f"{here}:{ports['data-docs']}",
         legacy={m.name: f"127.0.0.1:{ports[m.port]}" for m in estate.laid_out(state)},
     )
     settings.write(state.settings_file)
@@ -194,6 +195,7 @@ class _Rise:
 
     def _mlflow(self) -> None:
         self._start(control_plane.mlflow(self._state, self._ports))
+        self._start(control_plane.data_docs(self._state, self._ports))
 
     def _ray(self) -> None:
         self._start(ray_head.spec(self._state, self._ports))

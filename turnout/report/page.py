@@ -1,14 +1,15 @@
 """`report.html`: one self-contained file that opens offline, light or dark, on a desk or on a phone."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from turnout.domain import intervals
 from turnout.domain.contract import AnswerKind
-from turnout.report import answers, plots, story
+from turnout.report import answers, plots, story, suites
 from turnout.report.arms import ALPHA, Interval
 from turnout.report.canvas import clock
 from turnout.report.facts import AttemptFacts, Facts, ModelFacts
+from turnout.report.links import Link
 from turnout.report.outcomes import Span, span
 from turnout.report.summary import AttemptEntry, Summary
 from turnout.report.templates import page
@@ -50,21 +51,24 @@ class AttemptView:
     differing: int
     compared: int
     timeline: list[story.Happening]
+    suites: list[suites.SuiteLine]
 
 
-def render(facts: Facts, summary: Summary, links: Mapping[str, str]) -> str:
+def render(facts: Facts, summary: Summary, links: Sequence[Link], *, data_docs: str = "") -> str:
     """Make the page.
 
     Args:
         facts: What was read.
         summary: The same, summed up.
-        links: Pages of the running systems, by their name; empty addresses are left out.
+        links: Pages of the running systems, and whether each answered.
+        data_docs: Way from this page to the folder of the Data Docs; empty: there are none.
     """
     return page(
         "page.html.j2",
         facts=facts,
         summary=summary,
-        links={name: url for name, url in links.items() if url},
+        links=links,
+        data_docs=data_docs,
         attempts=_views(facts, summary),
         confidence=f"{1 - ALPHA:.0%}",
         intervals=_ASSUMPTIONS,
@@ -94,6 +98,7 @@ def _view(model: ModelFacts, attempt: AttemptFacts, entry: AttemptEntry, now_sec
         differing=sum(c.new_differs for c in attempt.comparisons),
         compared=len(attempt.comparisons),
         timeline=story.timeline(model, attempt, life),
+        suites=suites.lines(model, attempt),
     )
 
 

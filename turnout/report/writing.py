@@ -1,13 +1,16 @@
 """Writes the report's two files, each whole or not at all."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from turnout.domain.evidence import EvidenceStore
 from turnout.domain.requests import RequestRecord
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog
+from turnout.report import links
 from turnout.report.gathering import Sources, gather
+from turnout.report.links import Link
 from turnout.report.page import render
 from turnout.report.summary import summarise
 from turnout.settings import Settings
@@ -43,23 +46,31 @@ def write(
         evidence=evidence,
         notes=list(notes or []),
     )
-    return write_from(sources, out or sources.state.report, links(settings), wall_seconds=wall_seconds)
+    asked = links.asked(pages(settings))
+    return write_from(sources, out or sources.state.report, asked, wall_seconds=wall_seconds)
 
 
 def write_from(
-    sources: Sources, out: Path, pages: Mapping[str, str], *, wall_seconds: float | None = None
+    sources: Sources, out: Path, running: Sequence[Link], *, wall_seconds: float | None = None
 ) -> tuple[Path, Path]:
     """Write the report from sources of the caller's choice; see `write`."""
     facts = gather(sources)
     summary = summarise(facts, wall_seconds)
     out.mkdir(parents=True, exist_ok=True)
-    page = _whole(out / "report.html", render(facts, summary, pages))
+    docs = sources.state.data_docs
+    way = os.path.relpath(docs, out) if docs.is_dir() else ""
+    page = _whole(out / "report.html", render(facts, summary, running, data_docs=way))
     return page, _whole(out / "summary.json", summary.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
-def links(settings: Settings) -> dict[str, str]:
-    """The pages of the running systems, by name; an empty address where there is none."""
-    return {"Prefect": settings.prefect_ui, "MLflow": settings.mlflow, "Ray": settings.ray_dashboard}
+def pages(settings: Settings) -> dict[str, str]:
+    """Every page of the running systems, by name; an empty address where there is none."""
+    return {
+        "Prefect": settings.prefect_ui,
+        "MLflow": settings.mlflow,
+        "Ray": settings.ray_dashboard,
+        "Data Docs": settings.data_docs,
+    }
 
 
 def _all(log: AccessLog, model: str) -> list[RequestRecord]:

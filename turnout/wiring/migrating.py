@@ -11,6 +11,7 @@ from turnout.domain.approval import Approvals
 from turnout.domain.contract import Contract
 from turnout.domain.errors import UnsupportedError
 from turnout.domain.evidence import EvidenceStore
+from turnout.domain.expectations import Validator
 from turnout.domain.package import PackageRegistry
 from turnout.domain.route import Router
 from turnout.domain.server import Servers
@@ -80,6 +81,13 @@ class Wiring:
         from turnout.fabric.registry.packages import MlflowPackages
 
         return MlflowPackages(self.settings.mlflow, volume=self.state.volume)
+
+    @cached_property
+    def validator(self) -> Validator:
+        """What holds evidence against its suites of expectations."""
+        from turnout.fabric.validator import GreatExpectations
+
+        return GreatExpectations(self.state)
 
     @cached_property
     def approvals(self) -> Approvals:

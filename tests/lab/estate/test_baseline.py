@@ -79,6 +79,7 @@ def wiring(state, supervised, tmp_path, legacy_port, monkeypatch):
     made.router.register(Registration(model="iris", listen_port=ports.pick(), stable=stable))
     use(made)
     yield made
+    made.validator.close()
     use(None)
 
 

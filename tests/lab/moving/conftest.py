@@ -111,6 +111,7 @@ def wiring(
     discover_estate.fn()
     plan_estate.fn()
     yield built
+    built.validator.close()
     migrating.use(None)
 
 

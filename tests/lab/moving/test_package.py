@@ -64,6 +64,23 @@ def test_an_unfaithful_conversion_is_stopped_with_examples(wiring, packaged_once
     assert wiring.evidence.history("iris", Phase.PACKAGE, attempt.id) == [evidence]
 
 
+def test_a_golden_set_that_its_suite_does_not_accept_holds(wiring, packaged_once, golden):
+    """A faithful conversion proved on too little is a hold that names the rows; nothing is registered."""
+    packaged_once("iris")
+    kept = golden("iris")
+    file = wiring.state.work / "golden" / "iris.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in [*kept, kept[3]]))
+    attempt = wiring.attempts.new("iris")
+    evidence = package_model.fn("iris", attempt.id)
+    golden("iris")
+    assert (evidence.verdict, evidence.measurements["differing"]) == (Verdict.HOLD, 0)
+    (reason,) = evidence.reasons
+    assert reason.startswith("golden_set: expect_column_values_to_be_unique(request_sha256)")
+    assert "rows 3, 40" in reason
+    assert evidence.measurements["package"] is None
+    assert wiring.attempts.get(attempt.id).package is None
+
+
 @pytest.mark.parametrize(
     ("model", "content"),
     [("iris", b"not a model"), ("cancer", b"{}"), ("cancer", None)],

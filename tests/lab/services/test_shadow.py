@@ -7,10 +7,13 @@ from conftest import said, wait
 
 from tasks import shadow as shadowing
 from turnout.domain.evidence import Verdict
+from turnout.domain.expectations import Evidenced
 from turnout.domain.requests import Arm
-from turnout.fabric import comparison_files
+from turnout.fabric import comparison_files, suites
 from turnout.fabric.comparison_files import START
 from turnout.fabric.registry.evidence import MemoryEvidence
+from turnout.fabric.state import State
+from turnout.fabric.validator import GreatExpectations
 from turnout.fabric.whole import write
 from turnout.wiring import migrating
 from turnout.wiring.migrating import Wiring
@@ -35,12 +38,20 @@ def compared(migration):
     return comparison_files.read(migration.lab.state.comparisons(migration.attempt), START, examples=True)[0]
 
 
+@pytest.fixture(scope="module")
+def expecting(tmp_path_factory):
+    """Great Expectations, loaded once."""
+    validator = GreatExpectations(State(tmp_path_factory.mktemp("state")))
+    yield validator
+    validator.close()
+
+
 @pytest.fixture
-def tested(guarded):
+def tested(guarded, expecting):
     """Run the shadow test as the flow does, evidence kept in memory."""
     evidence = MemoryEvidence()
     lab = guarded.lab
-    migrating.use(Wiring(lab.settings, evidence=evidence))
+    migrating.use(Wiring(lab.settings, evidence=evidence, validator=expecting))
     yield lambda: shadowing.shadow_test.fn(guarded.name, guarded.attempt)
     migrating.use(None)
 
@@ -85,6 +96,29 @@ def test_a_healthy_candidate_passes_off_the_request_path(guarded, tested):
     guarded.clients.stop()
     assert not guarded.clients.failures
     assert tested() == evidence  # fresh passing evidence is not measured again
+
+
+def test_samples_that_their_suite_does_not_accept_hold_the_test(guarded, tested):
+    """A pass on evidence that the owner calls insufficient is a hold, which names the expectation."""
+    contracts = guarded.lab.settings.contracts
+    file = suites.suite_file(contracts, guarded.name, Evidenced.SHADOW_SAMPLES)
+    write(
+        file, "expectations:\n- {type: expect_table_row_count_to_be_between, kwargs: {min_value: 100000}}\n"
+    )
+    _shorten(contracts / f"{guarded.name}.yaml", longest_seconds=20.0)
+    evidence = tested()
+    assert evidence.verdict is Verdict.HOLD
+    (reason,) = evidence.reasons
+    assert reason.startswith("shadow_samples: expect_table_row_count_to_be_between")
+    assert f"{file}:2" in reason
+    assert evidence.measurements["samples"] >= 60
+    assert evidence.measurements["unmet_expectations"][0]["suite"] == "shadow_samples"
+
+
+def _shorten(file, *, longest_seconds):
+    contract = yaml.safe_load(file.read_text())
+    contract["rollout"]["shadow_longest_seconds"] = longest_seconds
+    write(file, yaml.safe_dump(contract))
 
 
 def test_a_wrong_candidate_is_told_with_examples(guarded, tested):

@@ -189,3 +189,18 @@ def _recorded(state: State, model: str, count: int) -> list[dict[str, Any]]:
         assert time.monotonic() < until
         time.sleep(0.2)
     return [json.loads(line) for line in file.read_text().splitlines()[:count]]
+
+
+def test_every_public_page_is_linked_from_the_report(
+    lab: Settings, turnout: Callable[..., Any], tmp_path: Path
+):
+    """Prefect, MLflow, Ray and the Data Docs: each answers in a lab that is up, and is linked to."""
+    written = turnout("report", "--state", lab.state, "--out", tmp_path)
+    assert written.returncode == 0, written.stderr
+    page = (tmp_path / "report.html").read_text()
+    for name, url in (
+        ("Prefect", lab.prefect_ui), ("MLflow", lab.mlflow), ("Ray", lab.ray_dashboard),
+        ("Data Docs", lab.data_docs),
+    ):  # fmt: skip
+        assert url
+        assert f'href="{url}">{name}</a>' in page

@@ -38,6 +38,17 @@ def test_the_page_shows_numbers_bounds_examples_and_the_digest_that_an_approval_
     assert '"request": "r5"' not in text
 
 
+def test_data_docs_are_linked_where_they_are_served():
+    """Whoever decides at a gate can follow each suite to its page; no server, no dead links."""
+    told = [{"suite": "shadow_samples", "rows": 80, "met": 4, "of": 4, "data_docs": "cancer/v/a b.html"}]
+    held = EVIDENCE.model_copy(update={"measurements": {"expectations": told}})
+    text = page(held, data_docs="http://docs")
+    assert "[shadow samples](http://docs/cancer/v/a%20b.html)" in text
+    assert "[all of cancer](http://docs/cancer/index.html)" in text
+    assert "| shadow_samples | 80 | 4 | 4 |" in text
+    assert "Data Docs" not in page(held)
+
+
 def test_text_of_others_does_not_break_a_table():
     """What a model answered cannot draw its own columns."""
     odd = EVIDENCE.model_copy(update={"measurements": {"what": "a|b\nc"}})

@@ -5,12 +5,18 @@ from html.parser import HTMLParser
 
 import pytest
 
+from turnout.domain.evidence import Evidence, Phase, Verdict
+from turnout.fabric.registry.evidence import MemoryEvidence
 from turnout.fabric.state import State
 from turnout.report.gathering import gather
+from turnout.report.links import Link
 from turnout.report.page import render
 from turnout.report.summary import summarise
 
-LINKS = {"Prefect": "http://127.0.0.1:4200", "MLflow": ""}
+LINKS = (
+    Link("Prefect", "http://127.0.0.1:4200", answers=True),
+    Link("Ray", "http://127.0.0.1:9", answers=False),
+)
 
 
 class Page(HTMLParser):
@@ -90,11 +96,41 @@ def test_every_attempt_says_how_it_went(made):
     assert re.search(r"compared answers differ from legacy's", text)
 
 
-def test_only_known_links_are_shown(made):
-    """A system without an address gets no link."""
+def test_every_system_is_linked_and_one_that_is_down_is_told_as_such(made):
+    """Whoever follows a link knows before whether anything is behind it."""
     html, _ = made
-    assert 'href="http://127.0.0.1:4200"' in html
-    assert ">MLflow</a>" not in html
+    assert 'href="http://127.0.0.1:4200">Prefect</a>' in html
+    assert ">Ray (down)</a>" in html
+
+
+def test_suites_are_shown_with_their_pages(stage):
+    """Each suite, what was not met of it, and its page of the Data Docs."""
+    stage.attempt("iris", 1, None, 0.0)
+    told = [
+        {"suite": "golden_set", "rows": 60, "met": 3, "of": 4, "data_docs": "iris/validations/a b.html"},
+        {"suite": "baseline", "rows": 300, "met": 5, "of": 5, "data_docs": None},
+    ]
+    unmet = [
+        {
+            "suite": "golden_set",
+            "expectation": "expect_x",
+            "column": "answer",
+            "observed": "2 of 60",
+            "rows": [4, 9],
+        }
+    ]
+    record = Evidence(
+        subject="iris", phase=Phase.BASELINE, attempt=None, inputs_digest="", verdict=Verdict.HOLD,
+        measurements={"expectations": told, "unmet_expectations": unmet}, code_version="0", at_seconds=1.0,
+    )  # fmt: skip
+    evidence = MemoryEvidence()
+    evidence.write(record)
+    facts = gather(replace(stage.sources(), evidence=evidence))
+    html = render(facts, summarise(facts), (), data_docs="../data_docs")
+    assert 'href="../data_docs/iris/validations/a%20b.html">golden set</a>' in html
+    assert "expect_x(answer): 2 of 60 (rows 4, 9)" in html
+    assert 'href="../data_docs/iris/index.html"' in html
+    assert "<td>baseline</td><td>baseline</td>" in html
 
 
 def test_no_data_is_said(stage):
@@ -115,7 +151,7 @@ def test_one_trace_is_enough_for_a_page(one_story, kept, tmp_path):
         shutil.rmtree(tmp_path / "copy" / part)
     sources = replace(one_story.sources(), state=State(tmp_path / "copy"), requests=lambda _: [])
     facts = gather(sources)
-    html = render(facts, summarise(facts), {})
+    html = render(facts, summarise(facts), ())
     assert 'id="diabetes-1"' in html
     assert "rolled back" in html or "stopped before shadow" in html
 

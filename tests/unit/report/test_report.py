@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from turnout.cli.report import command
 from turnout.domain.errors import NotFoundError
+from turnout.report import links as asking
 
 
 def test_it_prints_both_paths_and_writes_them(stage):
@@ -35,8 +36,9 @@ def test_a_missing_state_directory_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_copied_state_directory_is_read_where_it_lies(stage, tmp_path, links):
+def test_a_copied_state_directory_is_read_where_it_lies(stage, tmp_path, monkeypatch, links):
     """The settings in a copy still name the place it was copied from; the copy is what is read."""
+    monkeypatch.setattr(asking, "_answers", lambda _url: False)
     if links:
         text = f"state: {tmp_path}/elsewhere\n" + "".join(
             f"{key}: {stage.root}/{key}\n" for key in ("manifests", "contracts", "pools", "owners")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from turnout.domain.contract import Bounds, Contract, Rollout, SameAnswer
+from turnout.domain.expectations import Evidenced, SuiteResult, Unmet
 from turnout.domain.requests import Arm, RequestRecord
 from turnout.domain.route import Backend, Registration
 from turnout.fabric import contracts
@@ -47,12 +48,38 @@ class Log:
 
 
 @dataclass
+class Expecting:
+    """Great Expectations' place: what has no rows, or what a test names, is not as expected."""
+
+    unmet: set[Evidenced] = field(default_factory=set)
+    pages: list[str] = field(default_factory=list)
+
+    def warm(self) -> None:
+        """There is nothing to load."""
+
+    def validate(self, model, checks, parameters, *, run=None):
+        """Each table's result; the run is remembered."""
+        assert parameters["shadow_samples"] > 0
+        self.pages += [f"{model} {run}"] if run else []
+        return [self._result(check) for check in checks]
+
+    def _result(self, check):
+        name, rows = check.table.name, len(check.table.rows)
+        unmet = Unmet(
+            suite=name, expectation="expect_enough", where="suite.yaml:5", wanted="", observed=f"{rows} rows"
+        )
+        fails = name in self.unmet or not rows
+        return SuiteResult(suite=name, rows=rows, expectations=1, unmet=(unmet,) if fails else ())
+
+
+@dataclass
 class Estate:
     """One model in files and fakes."""
 
     root: Path
     wiring: Wiring
     log: Log
+    expecting: Expecting
 
     def traffic(self, requests: int, *, status: int = 200) -> None:
         """Let legacy answer requests until now, 20 a second."""
@@ -116,7 +143,8 @@ def estate(tmp_path):
     settings = Settings(**folders, pools=tmp_path / "pools.yaml", owners=tmp_path / "owners.yaml")
     router, log = MemoryRouter(), Log()
     router.register(Registration(model="iris", listen_port=1, stable=Backend(name="iris-legacy", port=2)))
-    wiring = Wiring(settings, router=router, telemetry=log, evidence=MemoryEvidence())
+    expecting = Expecting()
+    wiring = Wiring(settings, router=router, telemetry=log, evidence=MemoryEvidence(), validator=expecting)
     use(wiring)
-    yield Estate(tmp_path, wiring, log)
+    yield Estate(tmp_path, wiring, log, expecting)
     use(None)

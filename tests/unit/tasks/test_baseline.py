@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tasks.baseline import golden_file, measure_baseline
+from tasks.baseline import TABLES, golden_file, measure_baseline
 from tasks.discover import discover_estate
 from tasks.plan import plan_estate
 from turnout.domain.errors import RefusedError
@@ -55,24 +55,50 @@ def test_another_legacy_server_is_another_model(planned):
     assert measure_baseline.fn("iris").inputs_digest != first.inputs_digest
 
 
-@pytest.mark.parametrize(("requests", "captures"), [(0, 0), (400, 0), (0, 45), (400, 29)])
+@pytest.mark.parametrize(("requests", "captures"), [(0, 0), (400, 0), (0, 45)])
 def test_too_little_holds_and_keeps_no_golden_set(planned, requests, captures):
     """No data is never a pass: after the contract's time it is a hold that says what is missing."""
     planned.traffic(requests)
     planned.captures(captures)
     evidence = measure_baseline.fn("iris")
     assert evidence.verdict is Verdict.HOLD
-    assert all(reason.startswith("not enough") for reason in evidence.reasons)
+    assert all("is not met: 0 rows" in reason for reason in evidence.reasons)
     assert not golden_file(planned.wiring.state, "iris").exists()
 
 
-def test_a_legacy_model_that_fails_is_no_yardstick(planned):
-    """Mostly failing requests are a fail, not a baseline with a high error rate."""
-    planned.traffic(400, status=503)
+@pytest.mark.parametrize("table", TABLES)
+def test_a_suite_that_is_not_met_holds_and_is_named(planned, table):
+    """Whichever of the suites it is: the phase holds, says which expectation, and keeps no golden set."""
+    planned.traffic(400)
     planned.captures(45)
+    planned.expecting.unmet = {table}
     evidence = measure_baseline.fn("iris")
-    assert evidence.verdict is Verdict.FAIL
-    assert "legacy fails 400 of 400 requests" in evidence.reasons[0]
+    assert evidence.verdict is Verdict.HOLD
+    assert evidence.reasons == (
+        f"{table}: expect_enough is not met: {_rows(evidence, table)} (suite.yaml:5)",
+    )
+    assert evidence.measurements["unmet_expectations"][0]["suite"] == table
+    assert not golden_file(planned.wiring.state, "iris").exists()
+    planned.expecting.unmet = set()
+    assert measure_baseline.fn("iris").verdict is Verdict.PASS
+
+
+def _rows(evidence, table):
+    told = {line["suite"]: line for line in evidence.measurements["expectations"]}
+    return f"{told[table]['rows']} rows"
+
+
+def test_an_owners_suite_is_another_input(planned):
+    """Evidence for one suite is none for another: an edited suite is held against what there is now."""
+    planned.traffic(400)
+    planned.captures(45)
+    first = measure_baseline.fn("iris")
+    file = planned.root / "contracts" / "expectations" / "iris" / "baseline.yaml"
+    file.write_text(file.read_text().replace("{$PARAMETER: least_requests}", "300"))
+    again = measure_baseline.fn("iris")
+    assert again.inputs_digest != first.inputs_digest
+    assert "min_value: 300" in file.read_text()
+    assert planned.expecting.pages == ["iris baseline", "iris baseline"]
 
 
 def test_capture_is_on_while_measuring_and_as_before_afterwards(planned, monkeypatch):
