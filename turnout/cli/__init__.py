@@ -20,6 +20,7 @@ COMMANDS = {
     "abandon": "End a migration; all traffic goes to legacy.",
     "code": "Print an owner's one-time code, or enrol their device.",
     "judge": "Ask what the guard would have done with recorded counts.",
+    "package": "Bring a registered package into a folder, for what a cluster mounts.",
     "report": "Write report.html and summary.json.",
     "rollback": "Send all traffic of a model to legacy, now.",
     "lab": "The embedded lab: up, down, status, demo.",

@@ -96,6 +96,9 @@ class PackageRegistry(Protocol):
             PermanentError: A file does not match its digest; nothing is left in the directory.
         """
 
+    def find(self, model: str, version: str) -> PackageVersion | None:
+        """Return a version with its digest; None where there is none."""
+
     def mark(self, model: str, alias: str, version: str | None) -> None:
         """Set what an alias (serving, candidate, previous) names; None removes it."""
 

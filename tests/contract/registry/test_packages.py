@@ -81,6 +81,14 @@ def test_fetching_again_is_harmless_and_repairs(registry, model, tmp_path):
     assert file.read_bytes() == b"\x00weights"
 
 
+def test_a_version_is_found_with_its_digest(registry, model, tmp_path):
+    """By its number; one that there is not is none."""
+    known = registry.register(packed(tmp_path / "a", model))
+    assert registry.find(model, known.version) == known
+    assert registry.find(model, "9") is None
+    assert registry.find(f"{model}-unknown", "1") is None
+
+
 def test_aliases_name_versions(registry, model, tmp_path):
     """serving, candidate and previous are set, moved and removed."""
     first = registry.register(packed(tmp_path / "a", model))

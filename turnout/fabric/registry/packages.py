@@ -59,6 +59,10 @@ class MemoryPackages:
             package, directory, lambda staged: shutil.copytree(self._place(package), staged), self._volume
         )
 
+    def find(self, model: str, version: str) -> PackageVersion | None:
+        """Return a version with its digest; None where there is none."""
+        return next((v for v in self._versions.get(model, []) if v.version == version), None)
+
     def mark(self, model: str, alias: str, version: str | None) -> None:
         """Set what an alias names; None removes it."""
         if version is None:
@@ -117,6 +121,14 @@ class MlflowPackages:
         with self._mlflow.client() as client:
             run_id = _run_of(client, package)
             return _bring(package, directory, lambda staged: _download(client, run_id, staged), self._volume)
+
+    def find(self, model: str, version: str) -> PackageVersion | None:
+        """Return a version with its digest; None where there is none."""
+        with self._mlflow.client() as client:
+            found = _version(client, model, version)
+        if found is None:
+            return None
+        return PackageVersion(model=model, version=str(found.version), digest=found.tags[DIGEST])
 
     def mark(self, model: str, alias: str, version: str | None) -> None:
         """Set what an alias (serving, candidate, previous) names; None removes it.
