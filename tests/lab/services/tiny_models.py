@@ -18,16 +18,22 @@ class Model:
         replays: Moments at which it was asked by a replay.
     """
 
+    handler: type | None = None
+
     def __init__(self):
         """Listen on a free port of this machine."""
         self.failing, self.offset, self.seconds = 0.0, 0.0, 0.0
         self.clients: list[float] = []
         self.replays: list[float] = []
-        handler = type("Handler", (_Handler,), {"model": self})
+        handler = type("Handler", (self.handler or _Handler,), {"model": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def document(self, asked):
+        """The answer to a request's parsed body."""
+        return {"predictions": self.answer(asked["instances"])}
 
     def answer(self, rows):
         """What a right server says."""
@@ -53,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         if random.random() < self.model.failing:
             self._say(500, {"error": "failing, as told"})
         else:
-            self._say(200, {"predictions": self.model.answer(json.loads(body)["instances"])})
+            self._say(200, self.model.document(json.loads(body)))
 
     def _say(self, status, document):
         body = json.dumps(document).encode()

@@ -123,3 +123,18 @@ def test_answers_of_any_form_are_usable_where_the_contract_says_json():
     contract = _contract(kind="json")
     found = _usable(_capture({"ask": 1}, {"result": {"label": "cat"}}), contract=contract)
     assert coverage(contract, choose(found)) == {"requests": 1}
+
+
+def test_generated_texts_are_golden_whether_they_were_streamed_or_not():
+    """A stream is put together; one that was cut off is no answer. Coverage says how many were streams."""
+    contract, path = _contract("text", "openai"), "/openai/v1/chat/completions"
+    piece = json.dumps({"choices": [{"index": 0, "delta": {"content": "Paris."}, "finish_reason": "stop"}]})
+    whole = _capture({"messages": [1]}, {"choices": [{"message": {"content": "Paris."}}]}, path=path)
+    streamed = _capture({"messages": [2]}, None, path=path) | {
+        "response": f"data: {piece}\n\ndata: [DONE]\n\n"
+    }
+    cut = _capture({"messages": [3]}, None, path=path) | {"response": f"data: {piece}\n\n"}
+    found = _usable(whole, streamed, cut, contract=contract)
+    assert len(found) == 2
+    assert coverage(contract, choose(found)) == {"requests": 2, "streamed": 1}
+    assert repeats(contract, [*found, *found]).differing == 0
