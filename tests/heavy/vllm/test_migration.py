@@ -21,10 +21,14 @@ from turnout.wiring.migrating import Wiring
 
 MODEL, ATTEMPT = "smollm", "smollm-1"
 LONGEST_SECONDS = 1200.0
-RATE = 20.0
-"""As in the demonstration; this model gets its small share of it."""
+RATE = 40.0
+"""Twice the demonstration's, for this model gets its small share of it."""
 
-pytestmark = pytest.mark.timeout(2400)
+pytestmark = [
+    pytest.mark.timeout(2400),
+    # The lab's supervisor is not this process's to wait for: it outlives whoever started it.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture
