@@ -58,6 +58,11 @@ class Trial:
             )
         return reply.parsed()
 
+    def close(self) -> None:
+        """Let go of the connection, where there is one: its threads would go on looking for the server."""
+        if "client" in self.__dict__:
+            self.client.close()
+
     def reload(self, model: str) -> None:
         """Load a model anew from its folder: what is asked from now on is what the package says."""
         self.client.load_model(model)
@@ -111,6 +116,7 @@ def started(
         servers.ensure(wanted, ready_within_seconds=ready_within_seconds)
         yield trial
     finally:
+        trial.close()
         servers.stop(name)
         for left in directory.rglob("__pycache__"):  # the Python backend's; no part of the package
             shutil.rmtree(left)

@@ -9,8 +9,8 @@ import pytest
 from tritonclient.grpc import InferenceServerClient, InferInput
 
 from runtimes import Endpoint, wire
-from runtimes.triton import Triton, server_name
-from turnout.domain.contract import Wire
+from runtimes.triton import Triton, repository, server_name
+from turnout.domain.contract import Transformer, Wire
 from turnout.domain.errors import InvalidInputError, TemporaryError
 from turnout.lab import faults
 
@@ -154,6 +154,33 @@ def test_a_slow_candidate_is_slow(endpoint, contract, fault, kind):
     """The delay is at least what was asked for."""
     fault(kind, seconds=0.3)
     assert ask(endpoint, contract, (1, 2, 3)).seconds >= 0.3
+
+
+def test_a_transformer_and_its_predictor_answer_as_one_model(triton, contract, digits, tmp_path):
+    """The owner's functions run in Triton around the model; a request that they refuse fails alone."""
+    code = tmp_path / "transformer.py"
+    code.write_text(
+        "def preprocess(rows):\n"
+        "    if (rows < 0).any():\n"
+        "        raise ValueError('negative')\n"
+        "    return rows[:, ::-1]\n\n"
+        "def postprocess(numbers):\n"
+        "    return numbers + 0.5\n"
+    )
+    inner = Transformer(file=code.name, input=contract.inputs[0], output=contract.outputs[0])
+    both = contract.model_copy(update={"transformer": inner})
+    repository.write_ensemble(digits["FP32"], code, both, tmp_path / "package")
+    try:
+        endpoint = triton.deploy("digits-6", both, tmp_path / "package")
+        rows = [(n % 10, n // 10, 0) for n in range(40)]
+        with ThreadPoolExecutor(8) as pool:
+            refused = pool.submit(ask, endpoint, both, (-1, 0, 0))
+            answers = list(pool.map(lambda row: data(ask(endpoint, both, row)), rows))
+        assert answers == [[a + 10 * b + 0.5] for a, b, _ in rows]
+        assert refused.result().status == 500
+        assert "negative" in refused.result().body.decode()
+    finally:
+        triton.undeploy("digits-6")
 
 
 def test_undeploying_frees_everything(triton, servers, contract, package):
