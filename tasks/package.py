@@ -170,10 +170,17 @@ def _ordered(wiring: Wiring, model: str) -> _Ordered:
         raise NotFoundError(
             model, observed="not in the inventory", limit="a discovered model", remedy="Run discover."
         )
-    path = storage.model_file(model, workload.storage_uri, workload.framework, volume=wiring.state.volume)
     kept = golden(wiring, model)
-    requests, contract = [one["request"] for one in kept], wiring.contract(model)
-    source = Source(contract, workload, path, requests, _rate(wiring, model))
+    contract = wiring.contract(model)
+    members = {one.name: (one, _stored(wiring, one)) for one in workload.members}
+    source = Source(
+        contract=contract,
+        workload=workload,
+        path=wiring.state.volume if members else _stored(wiring, workload),
+        requests=[one["request"] for one in kept],
+        requests_per_second=_rate(wiring, model),
+        members=members,
+    )
     asked = Sufficiency(wiring, contract, (Evidenced.GOLDEN_SET,))
     return _Ordered(source, _sha256(source), kept, line.runtime, line.bridge, asked)
 
@@ -185,8 +192,16 @@ def _rate(wiring: Wiring, model: str) -> float | None:
     return float(rate) if rate else None
 
 
+def _stored(wiring: Wiring, workload: Workload) -> Path:
+    """Where a model lies: its file, or its folder."""
+    uri, framework = workload.storage_uri, workload.framework
+    return storage.model_file(workload.name, uri, framework, volume=wiring.state.volume)
+
+
 def _sha256(source: Source) -> str:
-    """Digest of the model, and of the code that stands in front of it."""
+    """Digest of the model, of all models of a graph, and of the code that stands in front of it."""
+    if source.members:
+        return digest_of({name: files.sha256_of_model(path) for name, (_, path) in source.members.items()})
     model, transformer = files.sha256_of_model(source.path), source.contract.transformer
     if transformer is None:
         return model

@@ -15,6 +15,7 @@ from typing import Any
 
 from runtimes import Source
 from runtimes.ray_serve import scaling
+from turnout.domain.composition import RUN
 from turnout.domain.errors import InvalidInputError, UnsupportedError
 from turnout.domain.workload import Component, Workload
 
@@ -25,7 +26,6 @@ INGRESS = "Ingress"
 """Name of the deployment that requests reach first (`application/application.py`)."""
 LOADERS = {"sklearn": "sklearn", "custom": "python"}
 """Loader by framework; custom code is served where its owner has brought it as Python."""
-ROUTERS = frozenset({"Sequence", "Ensemble"})
 
 _APPLICATION = Path(__file__).parent / "application"
 _PREDICTOR = "predictor.py"
@@ -83,11 +83,11 @@ def _nodes(workload: Workload) -> dict[str, Any]:
     nodes: dict[str, Any] = workload.extra.get("nodes", {})
     for name, node in nodes.items():
         conditions = [step for step in node["steps"] if step.get("condition")]
-        if node["routerType"] not in ROUTERS or conditions:
+        if node["routerType"] not in RUN or conditions:
             seen = "a condition" if conditions else f"a {node['routerType']}"
             raise UnsupportedError(
                 f"graph {workload.name}, node {name}", observed=seen,
-                limit=f"{' or '.join(sorted(ROUTERS))}, without conditions",
+                limit=f"{' or '.join(sorted(RUN))}, without conditions",
                 remedy="Its answers would hang on chance, or on a query language that is not read here.",
             )  # fmt: skip
     return nodes

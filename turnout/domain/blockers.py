@@ -83,7 +83,7 @@ def _unsettled(found: Workload, contract: Contract | None) -> tuple[Blocker, ...
         (BlockerKind.NO_CONTRACT, contract is None, "its owner has written no contract"),
         (BlockerKind.CONTRACT_MISMATCH, *_mismatch(found, contract)),
         (BlockerKind.STICKY, *_sticky(contract)),
-        (BlockerKind.CUSTOM_CONTAINER, found.framework == "custom", "its owner decides what it becomes"),
+        (BlockerKind.CUSTOM_CONTAINER, *_undecided(found, contract)),
         (BlockerKind.EXPLAINER, "explainer" in roles, "it has no counterpart: its owner decides"),
         (
             BlockerKind.CANARY_IN_PROGRESS,
@@ -91,6 +91,12 @@ def _unsettled(found: Workload, contract: Contract | None) -> tuple[Blocker, ...
             "finish or take back KServe's canary first",
         ),
     )
+
+
+def _undecided(found: Workload, contract: Contract | None) -> tuple[bool, str]:
+    """A container of one's own moves where its contract says what it becomes."""
+    decided = contract is not None and contract.custom is not None
+    return found.framework == "custom" and not decided, "its owner decides what it becomes (custom: python)"
 
 
 def _mismatch(found: Workload, contract: Contract | None) -> tuple[bool, str]:
@@ -114,7 +120,9 @@ def _impossible(
     found: Workload, contract: Contract | None, how: Way, placement: Placement | None
 ) -> tuple[Blocker, ...]:
     """What Turnout or the pools cannot do."""
-    unpackaged = how.runtime is not None and not how.packaged
+    decided = found.framework == "custom" and not _undecided(found, contract)[0]
+    unpackaged = how.runtime is not None and not (how.packaged or decided)
+    stored = all(one.storage_uri for one in found.members or (found,))
     wire = spoken(found, contract)
     homeless = placement is not None and placement.best is None
     return _named(
@@ -123,7 +131,7 @@ def _impossible(
         (BlockerKind.UNSUPPORTED_PROTOCOL, wire not in _WIRES, _protocol(wire)),
         (BlockerKind.TRANSFORMER, *_transformer(found, contract, how)),
         (BlockerKind.MULTI_NODE, bool(found.extra.get("multi_node")), "it spans several nodes"),
-        (BlockerKind.NO_STORAGE, not found.storage_uri, "where its model is stored is unknown"),
+        (BlockerKind.NO_STORAGE, not stored, "where its model is stored is unknown"),
         (BlockerKind.NO_POOL, homeless, "no pool fits"),
     )
 

@@ -1,7 +1,7 @@
 """What a model's owner promises its clients, in a file that the owner can read and edit."""
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -198,6 +198,7 @@ class Contract(BaseModel):
         sticky: Header or cookie that keeps a client's session on one server. Not routed: the plan names it as
             a blocker (docs/adr/0004).
         transformer: What its KServe transformer is, where it has one.
+        custom: What a container of one's own becomes: `python`, predictor.py beside the model's files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -213,6 +214,7 @@ class Contract(BaseModel):
     gates_on_evidence: bool = False
     sticky: str | None = None
     transformer: Transformer | None = None
+    custom: Literal["python"] | None = None
 
     @field_validator("policy", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from turnout.domain.document import Document
 from turnout.domain.kubernetes_schema import Metadata, Part, Resources, unread
 from turnout.domain.markings import identity
+from turnout.domain.workload import Component
 
 
 class Call(BaseModel):
@@ -38,6 +39,9 @@ class Graph(BaseModel):
         owner: From its annotation or label.
         calls: The models that it calls.
         inner: Ways inside of it, from step to step: `Switch root -> left`.
+        nodes: An InferenceGraph's nodes by name: `routerType`, and steps whose `member` is what they call.
+        router: What its router declared of replicas, resources and time.
+        marks: What a workload has beside: labels, annotations, criticality, latency class.
         splits: It splits requests between versions right now (an Experiment).
         source: Where it was read.
         unread: Fields that Turnout does not understand.
@@ -51,6 +55,9 @@ class Graph(BaseModel):
     owner: str | None = None
     calls: tuple[Call, ...] = ()
     inner: tuple[str, ...] = ()
+    nodes: dict[str, Any] = Field(default_factory=dict)
+    router: Component | None = None
+    marks: dict[str, Any] = Field(default_factory=dict)
     splits: bool = False
     source: str = ""
     unread: tuple[str, ...] = ()
@@ -65,6 +72,7 @@ class _Step(Part):
     weight: int | None = None
     condition: str | None = None
     dependency: str | None = None
+    map_predictions_to_instances: bool = False
 
 
 class _Router(Part):
@@ -107,6 +115,39 @@ def inference_graph(document: Document) -> Graph:
             for node, router, step, _ in steps
             if step.node_name
         ),
+        nodes={node: _node(router) for node, router in found.spec.nodes.items()},
+        router=_router(found.spec),
+    )
+
+
+def _node(router: _Router) -> dict[str, Any]:
+    """A node as it is run: each step with what it calls, and how the answer of the one before goes on."""
+    steps = [
+        {
+            "name": step.name,
+            "nodeName": step.node_name,
+            "member": step.service_name or step.service_url,
+            "data": step.data,
+            "condition": step.condition,
+            "mapPredictionsToInstances": step.map_predictions_to_instances,
+        }
+        for step in router.steps
+    ]
+    return {
+        "routerType": router.router_type,
+        "steps": [{key: value for key, value in step.items() if value} for step in steps],
+    }
+
+
+def _router(spec: _GraphSpec) -> Component:
+    return Component(
+        role="router",
+        framework=None,
+        resources=spec.resources.limits,
+        requests=spec.resources.requests,
+        min_replicas=spec.min_replicas,
+        max_replicas=spec.max_replicas or None,
+        timeout_seconds=spec.timeout,
     )
 
 
@@ -191,6 +232,7 @@ def _graph(document: Document, found: Any, **fields: Any) -> Graph:
         namespace=marks["namespace"],
         kind=document.value["kind"],
         owner=marks["owner"],
+        marks={name: marks[name] for name in ("labels", "annotations", "criticality", "latency_class")},
         source=marks["source"],
         unread=tuple(unread(found)),
         **fields,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from turnout.domain.composition import composed
 from turnout.domain.errors import InvalidInputError, PermanentError
 from turnout.domain.inference_graph import Graph
 from turnout.domain.schedule import Schedule
@@ -57,7 +58,7 @@ class Inventory(BaseModel):
     """The estate as found.
 
     Attributes:
-        workloads: Sorted by namespace, name and kind.
+        workloads: Sorted by namespace, name and kind; InferenceGraphs whose models are all here among them.
         runtimes: KServe's serving runtimes, sorted likewise.
         graphs: What calls several models as one.
         schedules: Recurring runs.
@@ -112,10 +113,13 @@ def gather(findings: Iterable[Finding]) -> Inventory:
     entries = [found[key] for key in sorted(found.keys() - twice)]
     runtimes = tuple(entry for entry in entries if isinstance(entry, ServingRuntime))
     known = Runtimes(runtimes)
+    single = tuple(known.resolved(entry) for entry in entries if isinstance(entry, Workload))
+    graphs = tuple(entry for entry in entries if isinstance(entry, Graph))
+    together = [one for graph in graphs if (one := composed(graph, single)) is not None]
     return Inventory(
-        workloads=tuple(known.resolved(entry) for entry in entries if isinstance(entry, Workload)),
+        workloads=tuple(sorted((*single, *together), key=_key)),
         runtimes=runtimes,
-        graphs=tuple(entry for entry in entries if isinstance(entry, Graph)),
+        graphs=graphs,
         schedules=tuple(entry for entry in entries if isinstance(entry, Schedule)),
         problems=tuple(problems),
         not_read=tuple(not_read),

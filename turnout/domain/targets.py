@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from turnout.domain.composition import FRAMEWORK, is_run
 from turnout.domain.contract import Contract
 from turnout.domain.workload import Workload
 
@@ -40,6 +41,7 @@ WAYS = {
     "tensorrt": Way(TargetRuntime.TRITON, "its engine, built for the same accelerator"),
     "mlflow": Way(TargetRuntime.RAY_SERVE, "its Python function in a Ray Serve application"),
     "custom": Way(TargetRuntime.RAY_SERVE, "its Python code in a Ray Serve application"),
+    "graph": Way(TargetRuntime.RAY_SERVE, "its models composed in one Ray Serve application", packaged=True),
     "tensorflow": Way(None, "Triton has no TensorFlow backend since 25.02, and a conversion is not proved"),
     "pmml": Way(None, "no target runtime reads PMML"),
     "paddle": Way(None, "no target runtime reads Paddle"),
@@ -65,8 +67,15 @@ _UNDECLARED = Way(
 )
 
 
+_BY_CHANCE = Way(
+    TargetRuntime.RAY_SERVE, "its answers hang on chance or on conditions, so that no package can be proved"
+)
+
+
 def way(workload: Workload) -> Way:
     """How a workload moves."""
+    if workload.framework == FRAMEWORK and not is_run(workload):
+        return _BY_CHANCE
     if workload.framework != "huggingface":
         return WAYS.get(workload.framework, Way(None, f"nothing is known of {workload.framework}"))
     task = workload.extra.get("task")

@@ -79,7 +79,8 @@ class Workload(BaseModel):
         storage_uri: Where the model file is.
         runtime: ServingRuntime that serves it: as KServe says, as asked for, or as KServe would choose.
         deployment_mode: Knative, Standard or ModelMesh, by today's names; None: as the cluster has it.
-        components: Predictor, transformer, explainer.
+        components: Predictor, transformer, explainer; of a graph, its router.
+        members: Of a graph, the models that it calls, each as found.
         owner: From the annotation or label, or the owners file.
         criticality: From the label.
         latency_class: "interactive" or "batch", from the label.
@@ -105,6 +106,7 @@ class Workload(BaseModel):
     runtime: str | None = None
     deployment_mode: str | None = None
     components: tuple[Component, ...] = ()
+    members: tuple["Workload", ...] = ()
     owner: str | None = None
     criticality: Criticality | None = None
     latency_class: str | None = None

@@ -16,8 +16,8 @@ MODEL_FILES = {
 """File names that the legacy servers look for: KServe's sklearnserver and xgbserver, MLServer's runtimes;
 ONNX files go by the name that Triton looks for."""
 
-FOLDERS = frozenset({"huggingface"})
-"""Frameworks whose model is the folder: config, weights and tokenizer belong together."""
+FOLDERS = frozenset({"custom", "huggingface"})
+"""Frameworks whose model is the folder: config, weights and tokenizer, or code, belong together."""
 
 CLAIM = "models"
 """The volume claim that is mounted in the lab."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from turnout.domain.contract import Wire
 from turnout.domain.server import ServerSpec
-from turnout.fabric import whole
+from turnout.fabric import documents, whole
 from turnout.fabric.state import State
-from turnout.lab import language_model
+from turnout.lab import graph_router, language_model
 from turnout.lab.estate import LegacyModel, ServerKind
 
 _PROGRAMS = Path(__file__).parent / "legacy"
@@ -57,6 +57,47 @@ def _kserve_transformer(model: LegacyModel, state: State, ports: Mapping[str, in
             name=name(model.name), port=front, wire=model.wire,
         ),
     )  # fmt: skip
+
+
+def _kserve_sentences(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    return (_kserve(model, state, ports, "kserve_sentences.py"),)
+
+
+def _kserve_graph(model: LegacyModel, state: State, ports: Mapping[str, int]) -> tuple[ServerSpec, ...]:
+    """A scikit-learn server for each model of the graph, then KServe's router, which clients reach."""
+    front, *behind = (ports[name] for name in model.ports)
+    at = dict(zip(model.parts, behind, strict=True))
+    members = [_member(model, state, part, port) for part, port in at.items()]
+    router = ServerSpec(
+        name=name(model.name),
+        environment="core",
+        command=(str(graph_router.ensure(print)), "--graph-json", _graph(model, state, at)),
+        env={graph_router.ADDRESS: f"127.0.0.1:{front}"},
+        ports=(front,),
+        stop_seconds=1.0,  # told to end, it waits 30 s for a cluster to hear of it
+        ready_url=f"http://127.0.0.1:{front}/readyz",
+    )
+    return (*members, router)
+
+
+def _member(model: LegacyModel, state: State, part: str, port: int) -> ServerSpec:
+    """The server of one model of a graph: an InferenceService of its own name."""
+    called = f"{model.name}-{part}"
+    files = state.model_files(model.name) / part
+    further = ("--model_name", called, "--model_dir", str(files))  # the later word counts
+    served = _sdk(model, state, "kserve_server.py", *further, name=name(called), port=port, wire=Wire.V1)
+    return served.model_copy(update={"ready_url": f"http://127.0.0.1:{port}/v1/models/{called}"})
+
+
+def _graph(model: LegacyModel, state: State, ports: Mapping[str, int]) -> str:
+    """The graph as KServe's controller hands it to the router: services by their models' URLs."""
+    file = state.estate / "manifests" / f"{model.name}.yaml"
+    found = [one.value for one in documents.read(file) if one.value["kind"] == "InferenceGraph"]
+    for step in (step for node in found[0]["spec"]["nodes"].values() for step in node["steps"]):
+        called = step["serviceName"]
+        port = ports[called.removeprefix(f"{model.name}-")]
+        step["serviceUrl"] = f"http://127.0.0.1:{port}/v1/models/{called}:predict"
+    return json.dumps({"nodes": found[0]["spec"]["nodes"]})
 
 
 def _kserve(model: LegacyModel, state: State, ports: Mapping[str, int], program: str) -> ServerSpec:
@@ -111,6 +152,8 @@ _KINDS: dict[ServerKind, Callable[[LegacyModel, State, Mapping[str, int]], tuple
     ServerKind.KSERVE_SKLEARN: _kserve_sklearn,
     ServerKind.KSERVE_ONNX: _kserve_onnx,
     ServerKind.KSERVE_TRANSFORMER: _kserve_transformer,
+    ServerKind.KSERVE_SENTENCES: _kserve_sentences,
+    ServerKind.KSERVE_GRAPH: _kserve_graph,
     ServerKind.MLSERVER_XGBOOST: _mlserver,
     ServerKind.KSERVE_OPENAI: _openai,
 }

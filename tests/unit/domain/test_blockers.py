@@ -43,6 +43,22 @@ def test_sessions_that_stay_on_one_server_are_not_moved():
     assert blocker.question
 
 
+def test_a_container_of_ones_own_moves_by_its_owners_word():
+    """Its code is Python beside its files, says the contract; without that word it stays where it is."""
+    found = IRIS.model_copy(update={"framework": "custom"})
+    undecided = {BlockerKind.CUSTOM_CONTAINER, BlockerKind.NOT_PACKAGED}
+    assert undecided <= _blockers(found).keys()
+    assert not undecided & _blockers(found, custom="python").keys()
+
+
+def test_a_graph_wants_every_models_storage():
+    """One model whose files are nowhere to be found keeps the whole graph."""
+    graph = IRIS.model_copy(update={"framework": "graph", "storage_uri": None, "members": (IRIS, IRIS)})
+    assert BlockerKind.NO_STORAGE not in _blockers(graph)
+    lost = IRIS.model_copy(update={"storage_uri": None})
+    assert BlockerKind.NO_STORAGE in _blockers(graph.model_copy(update={"members": (IRIS, lost)}))
+
+
 def test_a_transformer_moves_where_its_contract_says_what_it_is():
     """Nothing is known of a container's code: the owner names the file with its functions, or it stays."""
     assert "transformer.file" in _blockers(BEHIND)[BlockerKind.TRANSFORMER].what

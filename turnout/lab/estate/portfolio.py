@@ -29,6 +29,10 @@ class ServerKind(StrEnum):
     """A model server of the KServe SDK with onnxruntime."""
     KSERVE_TRANSFORMER = "kserve_transformer"
     """A transformer of the KServe SDK that calls a predictor, an ONNX model, over HTTP."""
+    KSERVE_SENTENCES = "kserve_sentences"
+    """A container of its owner's own on the KServe SDK: sentence embeddings."""
+    KSERVE_GRAPH = "kserve_graph"
+    """KServe's own router in front of two scikit-learn servers: an InferenceGraph."""
     MLSERVER_XGBOOST = "mlserver_xgboost"
     """MLServer with its XGBoost runtime."""
 
@@ -105,6 +109,24 @@ MODELS = (
     ),
     LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py"),
     LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.0125, needs=("vllm",)),
+    LegacyModel(
+        "sentences",
+        "embeddings",
+        Wire.V1,
+        ServerKind.KSERVE_SENTENCES,
+        program="make_sentences.py",
+        pace=0.25,
+        needs=("ray-models",),
+    ),
+    LegacyModel(
+        "severity",
+        "kserve",
+        Wire.V1,
+        ServerKind.KSERVE_GRAPH,
+        parts=("progression", "grade"),
+        pace=0.5,
+        needs=("ray-models",),
+    ),
 )
 """Every model that the lab can bring up."""
 

@@ -78,6 +78,25 @@ def wine(directory: Path) -> Any:
     return test
 
 
+def severity(directory: Path) -> Any:
+    """Two models of a graph: one estimates the progression of diabetes, the next one grades the estimate."""
+    import joblib  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    train, test, targets, _ = split(load_diabetes)
+    scales = np.column_stack([targets, np.log(targets)])
+    estimate = make_pipeline(StandardScaler(), Ridge()).fit(train, scales)
+    grades = np.digitize(targets, np.quantile(targets, [1 / 3, 2 / 3]))
+    grade = make_pipeline(StandardScaler(), LogisticRegression()).fit(estimate.predict(train), grades)
+    for name, model in (("progression", estimate), ("grade", grade)):
+        (directory / name).mkdir(exist_ok=True)
+        joblib.dump(model, directory / name / "model.joblib")
+    return test
+
+
 def split(load: Callable[..., Any]) -> Any:
     """Features and targets, split into training and test rows; the same at every run."""
     features, targets = load(return_X_y=True)
@@ -89,6 +108,7 @@ MODELS: dict[str, Callable[[Path], Any]] = {
     "diabetes": diabetes,
     "cancer": cancer,
     "wine": wine,
+    "severity": severity,
 }
 
 
