@@ -78,7 +78,7 @@ def whole_length(received: bytes) -> int | None:
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return None
-    at = received.find(b"content-length: ", 0, end)
+    at = received[:end].lower().find(b"content-length: ")
     body = int(received[at + 16 : received.find(b"\r", at)]) if at >= 0 else 0
     whole = end + 4 + body
     return whole if len(received) >= whole else None

@@ -1,17 +1,21 @@
 """Open-loop Poisson clients for the live benchmarks: many routes in one light process.
 
-Started by the benchmarks as `python bench/open_loop.py RATE PORT ...`, RATE in requests a second and port.
+Started by the benchmarks as `python bench/open_loop.py RATE PORT ...`, RATE in requests a second and port;
+`--request FILE` holds the whole of another request to send, `--kept N` is how many connections a route keeps,
+`--longest N` how many seconds of an answer are waited for at the end.
 Requests are sent when they are due, whatever became of earlier ones, each on a connection that is free. When
 standard input ends, no more is sent, what is outstanding is waited for, and one JSON object is printed:
 requests sent, by port the failures with their moments, and latencies from the moment a request was due.
 """
 
+import argparse
 import asyncio
 import json
 import random
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvloop
 from model_servers import whole_length
@@ -61,7 +65,7 @@ class _Connection(asyncio.Protocol):
         """Send one request."""
         self._due = due
         if self._transport:
-            self._transport.write(REQUEST)
+            self._transport.write(self._route.request)
 
     def data_received(self, data: bytes) -> None:
         """Take an answer in."""
@@ -72,7 +76,7 @@ class _Connection(asyncio.Protocol):
         status, due = self._received[9:12], self._due
         self._received, self._due = self._received[length:], None
         self._route.answered(due, None if status == b"200" else f"status {status.decode()}")
-        if len(self._route.free) < _KEPT:
+        if len(self._route.free) < self._route.kept:
             self._route.free.append(self)
         elif self._transport:
             self._transport.close()
@@ -92,10 +96,15 @@ class Route:
         port: Where they call.
         rate: Requests a second.
         everyone: All routes, this one too.
+        request: What is sent.
+        kept: Connections that are kept open.
     """
 
-    def __init__(self, port: int, rate: float, everyone: "list[Route]") -> None:
+    def __init__(
+        self, port: int, rate: float, everyone: "list[Route]", request: bytes = REQUEST, kept: int = _KEPT
+    ) -> None:
         """Send nothing yet."""
+        self.request, self.kept = request, kept
         self._all = everyone
         self.port = port
         self.told = Told()
@@ -153,9 +162,9 @@ class Route:
             self.told.latencies.append(self._loop.time() - due)
 
 
-async def _run(rate: float, ports: list[int]) -> None:
+async def _run(rate: float, ports: list[int], *, request: bytes, kept: int, longest: float) -> None:
     routes: list[Route] = []
-    routes += [Route(port, rate, routes) for port in ports]
+    routes += [Route(port, rate, routes, request, kept) for port in ports]
     for route in routes:
         route.start()
     print("ready", flush=True)
@@ -165,7 +174,7 @@ async def _run(rate: float, ports: list[int]) -> None:
     await stdin.read()
     for route in routes:
         route.stop()
-    until = loop.time() + _LONGEST_SECONDS
+    until = loop.time() + longest
     while any(route.outstanding for route in routes) and loop.time() < until:  # noqa: ASYNC110 -- or too late
         await asyncio.sleep(0.05)
     print(json.dumps(_report(routes)), flush=True)
@@ -180,5 +189,17 @@ def _report(routes: list[Route]) -> dict[str, object]:
     }
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("rate", type=float)
+    parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--request", type=Path)
+    parser.add_argument("--kept", type=int, default=_KEPT)
+    parser.add_argument("--longest", type=float, default=_LONGEST_SECONDS)
+    asked = parser.parse_args()
+    request = asked.request.read_bytes() if asked.request else REQUEST
+    uvloop.run(_run(asked.rate, asked.ports, request=request, kept=asked.kept, longest=asked.longest))
+
+
 if __name__ == "__main__":
-    uvloop.run(_run(float(sys.argv[1]), [int(port) for port in sys.argv[2:]]))
+    _main()
