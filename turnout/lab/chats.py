@@ -15,8 +15,8 @@ from turnout.domain.contract import Contract
 CHATS = "chats"
 """Kind of payloads: chats."""
 
-MOST_TOKENS = 10
-"""An answer takes legacy a second on an idle core, and it gives one at a time."""
+MOST_TOKENS = 6
+"""Legacy gives one answer at a time, and shares two cores with everything else of the lab."""
 
 _ASKED = (
     "What is the capital of {}?", "Name a river in {}.", "Which language is spoken in {}?",

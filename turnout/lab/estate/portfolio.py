@@ -108,7 +108,7 @@ MODELS = (
         pace=0.5,
     ),
     LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py"),
-    LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.0125, needs=("vllm",)),
+    LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.02, needs=("vllm",)),
     LegacyModel(
         "sentences",
         "embeddings",
