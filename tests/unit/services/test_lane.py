@@ -173,3 +173,18 @@ async def test_generated_text_is_asked_of_both_arms_anew_with_its_sampling_pinne
     (record,) = compared
     assert (record.captured_from, record.new_differs, record.old_differs) == (Arm.LEGACY, True, False)
     assert (record.example["old"], record.example["new"]) == ("same", "other")
+
+
+async def test_generated_text_is_replayed_one_at_a_time(make_route, make_exchange):
+    """One replay takes a server that does not batch for seconds, and its clients wait behind it."""
+    contract = Contract(model="iris", wire=Wire.OPENAI, same_answer=SameAnswer(kind=AnswerKind.TEXT))
+    servers, compared = Servers(), []
+    servers.open.clear()
+    lane = Lane(servers, compared.append, lambda _: None, random.Random(1))
+    lane.aim(target(make_route(), contract, healthy=True))
+    for _ in range(4):
+        lane.offer(make_exchange(path="/openai/v1/completions", request=b'{"prompt": "a"}'))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    await lane.close()
+    assert servers.busiest == 3  # legacy, the candidate, and legacy once more
