@@ -12,6 +12,7 @@ from typing import Any
 
 from tasks import step
 from tasks.gate import passing
+from tasks.load import side_by_side
 from tasks.package import packaged
 from tasks.sufficiency import Pace, Sufficiency
 from tasks.usage import Usage
@@ -65,6 +66,7 @@ def shadow_test(model: str, attempt: str) -> Evidence:
         | measured(results)
         | {
             "resources": usage.measured(),
+            "load": _loaded(wiring, contract, attempt, finding),
             "exchanges": _exchanges(wiring.state, model),
         }
     )
@@ -154,6 +156,16 @@ def _held(
     asked: Sufficiency, comparisons: list[ComparisonRecord], *, run: str | None = None
 ) -> list[SuiteResult]:
     return asked.held([evidence_tables.shadow_samples(comparisons, now_seconds=time.time())], run=run)
+
+
+def _loaded(wiring: Wiring, contract: Contract, attempt: str, finding: Finding) -> dict[str, Any] | None:
+    """What both arms carry, where their owner lets them be loaded, and the candidate does not differ."""
+    if not contract.baseline.load or finding.verdict is not Verdict.PASS:
+        return None
+    route = _live(wiring, contract.model, attempt)
+    if route.candidate is None:
+        return None
+    return side_by_side(wiring, contract, {"legacy": route.stable, "candidate": route.candidate})
 
 
 def _sufficient(finding: Finding, results: list[SuiteResult]) -> Finding:

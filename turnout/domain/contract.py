@@ -182,6 +182,28 @@ class Rollout(BaseModel):
         return steps
 
 
+class BaselineLoad(BaseModel):
+    """Whether the servers of both arms may be loaded to find what they carry. Without this word never.
+
+    Attributes:
+        load: Load them, one rate after the other, until their answers are no longer within the bounds.
+        ceiling_per_second: Highest rate that is ever sent, on top of the clients' own requests.
+        step_seconds: How long each rate is sent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    load: bool = False
+    ceiling_per_second: float | None = Field(default=None, gt=0, le=10_000)
+    step_seconds: float = Field(default=3.0, ge=1, le=60)
+
+    @model_validator(mode="after")
+    def _has_a_ceiling(self) -> Self:
+        if self.load and self.ceiling_per_second is None:
+            raise ValueError("load needs ceiling_per_second: the highest rate that the owner allows")
+        return self
+
+
 class Contract(BaseModel):
     """Everything that binds a candidate, in the owner's words.
 
@@ -194,6 +216,7 @@ class Contract(BaseModel):
         bounds: What the guard holds.
         rollout: How the weight rises.
         policy: Time limits and whether requests may be sent twice.
+        baseline: Whether the servers may be loaded to find what they carry.
         gates_on_evidence: A low-criticality model may pass its gates on evidence alone; the record says so.
         sticky: Header or cookie that keeps a client's session on one server. Not routed: the plan names it as
             a blocker (docs/adr/0004).
@@ -211,6 +234,7 @@ class Contract(BaseModel):
     bounds: Bounds = Bounds()
     rollout: Rollout = Rollout()
     policy: RoutePolicy = RoutePolicy()
+    baseline: BaselineLoad = BaselineLoad()
     gates_on_evidence: bool = False
     sticky: str | None = None
     transformer: Transformer | None = None

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from turnout.domain import intervals
 from turnout.domain.outcomes import CLIENT_LEFT
 from turnout.domain.requests import Arm, RequestRecord
+from turnout.report import servers
 from turnout.report.facts import AttemptFacts, ModelFacts
 from turnout.report.outcomes import Span
+from turnout.report.servers import ServerFigures
 from turnout.report.timing import reached_candidate
 
 ALPHA = 0.05
@@ -37,6 +39,7 @@ class ArmFigures(BaseModel):
         latency_seconds: By quantile: p50, p95, p99.
         error_rate: Share of requests that failed, also where legacy answered in the candidate's place.
         throughput_per_second: Answered requests a second while the arm was in use; None without data.
+        server: What the shadow test measured of its server.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,12 +49,18 @@ class ArmFigures(BaseModel):
     latency_seconds: dict[str, Interval] = {}
     error_rate: Interval = Interval()
     throughput_per_second: float | None = None
+    server: ServerFigures = ServerFigures()
 
 
 def baseline(model: ModelFacts, life: Span) -> ArmFigures:
     """Legacy during an attempt: the requests that the router gave to it."""
     own = [r for r in finished(model.requests) if r.arm is Arm.LEGACY and life.holds(r.started_seconds)]
     return _figures("clients' requests that the router gave to legacy during the attempt", own)
+
+
+def with_server(figures: ArmFigures, attempt: AttemptFacts, arm: Arm) -> ArmFigures:
+    """The same, with what the shadow test measured of that arm's server."""
+    return figures.model_copy(update={"server": servers.measured(attempt, arm)})
 
 
 def candidate(model: ModelFacts, attempt: AttemptFacts) -> ArmFigures:

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from turnout.domain.approval import Approval
 from turnout.domain.contract import Bounds
 from turnout.domain.outcomes import CountingRules
+from turnout.domain.requests import Arm
 from turnout.domain.route import RoutePolicy
 from turnout.report import arms, timing
 from turnout.report.arms import ArmFigures
@@ -106,8 +107,8 @@ def entry(model: ModelFacts, attempt: AttemptFacts, life: Span) -> AttemptEntry:
         detection_seconds=detected,
         rollback_seconds=rolled_back,
         gates=tuple(_gate(a) for a in attempt.approvals),
-        baseline=arms.baseline(model, life),
-        candidate=arms.candidate(model, attempt),
+        baseline=arms.with_server(arms.baseline(model, life), attempt, Arm.LEGACY),
+        candidate=arms.with_server(arms.candidate(model, attempt), attempt, Arm.CANDIDATE),
     )
 
 

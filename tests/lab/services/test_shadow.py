@@ -115,6 +115,26 @@ def test_samples_that_their_suite_does_not_accept_hold_the_test(guarded, tested)
     assert evidence.measurements["unmet_expectations"][0]["suite"] == "shadow_samples"
 
 
+def test_both_arms_are_loaded_where_their_owner_allows_it(guarded, tested):
+    """After a passed test each rate goes to both servers; what they carry is part of the evidence."""
+    file = guarded.lab.settings.contracts / f"{guarded.name}.yaml"
+    contract = yaml.safe_load(file.read_text())
+    contract["baseline"] = {"load": True, "ceiling_per_second": 16.0, "step_seconds": 1.0}
+    contract["bounds"]["slow_seconds"] = 10.0
+    write(file, yaml.safe_dump(contract))
+    asked = {"request": json.dumps({"instances": [[1.0]]}), "response": json.dumps({"predictions": [1.0]})}
+    write(guarded.lab.state.work / "golden" / f"{guarded.name}.jsonl", json.dumps(asked) + "\n")
+    evidence = tested()
+    assert evidence.verdict is Verdict.PASS, evidence.reasons
+    for arm in ("legacy", "candidate"):
+        found = evidence.measurements["load"][arm]
+        assert [step["rate_per_second"] for step in found["steps"]] == [1.0, 2.0, 4.0, 8.0, 16.0]
+        assert [step["sent"] for step in found["steps"]] == [1, 2, 4, 8, 16]
+        assert found["per_second"] > 0
+    guarded.clients.stop()
+    assert not guarded.clients.failures
+
+
 def _shorten(file, *, longest_seconds):
     contract = yaml.safe_load(file.read_text())
     contract["rollout"]["shadow_longest_seconds"] = longest_seconds

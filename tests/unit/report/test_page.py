@@ -103,6 +103,33 @@ def test_every_system_is_linked_and_one_that_is_down_is_told_as_such(made):
     assert ">Ray (down)</a>" in html
 
 
+def test_servers_are_shown_side_by_side(stage):
+    """What each side carries within the bound and what it takes; what was not measured is said so."""
+    id_ = stage.attempt("iris", 1, None, 0.0)
+    found = {
+        "load": {
+            "legacy": {"per_second": 20.0, "at_least": False, "bound_seconds": 0.5},
+            "candidate": {"per_second": 161.5, "at_least": True, "bound_seconds": 0.5},
+        },
+        "resources": {"candidate": {"seconds": 10.0, "cpu_seconds": 2.5, "rss_mib": 512.0}, "legacy": None},
+    }
+    record = Evidence(
+        subject="iris", phase=Phase.SHADOW, attempt=id_, inputs_digest="", verdict=Verdict.PASS,
+        measurements=found, code_version="0", at_seconds=1.0,
+    )  # fmt: skip
+    evidence = MemoryEvidence()
+    evidence.write(record)
+    facts = gather(replace(stage.sources(), evidence=evidence))
+    summary = summarise(facts)
+    (entry,) = summary.models
+    assert entry.candidate.server.throughput_at_bound_per_second == 161.5
+    assert (entry.candidate.server.cpu_cores, entry.baseline.server.cpu_cores) == (0.25, None)
+    html = render(facts, summary, ())
+    assert "Carried within 500 ms, a second" in html
+    assert '<td class="num">20.0</td><td class="num">at least 161.5</td>' in html
+    assert '<td class="num">no data</td><td class="num">512 MiB</td>' in html
+
+
 def test_suites_are_shown_with_their_pages(stage):
     """Each suite, what was not met of it, and its page of the Data Docs."""
     stage.attempt("iris", 1, None, 0.0)
