@@ -119,6 +119,11 @@ class RayServe:
             if self._desired.drop_application(attempt) or changed:
                 self._apply(changed, gone={attempt})
 
+    def applications(self) -> dict[str, Any]:
+        """Every application by name, with its deployments and their replicas, as Serve tells it."""
+        found: dict[str, Any] = self._serve.call("GET")["applications"]
+        return found
+
     def _take_out(self, wire: Wire, attempt: str) -> bool:
         lines = self._desired.lines(wire)
         left = {name: line for name, line in lines.items() if line.attempt != attempt}
