@@ -34,7 +34,7 @@ _MOST = 2000
 """Requests outstanding at once, over all routes; one more is a failure, and not one more connection: a router
 that is starved of its processor would else run out of file descriptors."""
 
-_REPORTED = 20_000
+_REPORTED = 200_000
 """Latencies kept, the newest."""
 
 
