@@ -314,12 +314,8 @@ class Campaign:
         return sorted(found, key=lambda one: one.seen.deeds[0].at_seconds)
 
     def _within(self, failure: Request) -> bool:
-        """Whether a failure belongs to a drill of its model."""
-        return any(
-            failure.sent_seconds <= shot.ended and failure.finished_seconds >= shot.began
-            for shot in self._shots
-            if shot.moving.model == failure.model
-        )
+        """Whether a failure belongs to a drill."""
+        return any(shot.covers(failure) for shot in self._shots)
 
 
 def _lay_out(state: State) -> None:

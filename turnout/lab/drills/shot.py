@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from turnout.domain.attempt import End
 from turnout.domain.requests import RequestRecord
-from turnout.lab.drills.drill import CANDIDATE, Drill
+from turnout.lab.drills.drill import CANDIDATE, ENVOY, Drill
 from turnout.lab.drills.injections import Injected
-from turnout.lab.drills.observed import Evidence, Observation
+from turnout.lab.drills.observed import Evidence, Observation, Request
 from turnout.lab.drills.processes import Moving
+from turnout.lab.drills.promises import explained
 from turnout.lab.drills.watching import Clients, RouteLog, ended, served_by_candidate
 
 
@@ -40,6 +41,16 @@ class Shot:
     ended: float = 0.0
     outage: tuple[float, float] | None = None
     recovered: str = ""
+
+    def covers(self, failure: Request) -> bool:
+        """Whether a failed request belongs to this drill.
+
+        Those of its own model are judged with it, whatever they failed of. Without the router no other model
+        could be answered either, moving or not.
+        """
+        if failure.model == self.moving.model:
+            return failure.sent_seconds <= self.ended and failure.finished_seconds >= self.began
+        return self.drill.target == ENVOY and explained(failure, self.outage)
 
     def observed(
         self,
@@ -75,11 +86,7 @@ class Shot:
             window_seconds=round(self.ended - self.began, 2),
             recovered=self.recovered,
             requests=clients.within(self.began, self.ended),
-            failures=tuple(
-                one
-                for one in clients.failures()
-                if one.sent_seconds <= self.ended and one.finished_seconds >= self.began
-            ),
+            failures=tuple(one for one in clients.failures() if self.covers(one)),
             outage=self.outage,
             route=tuple(self.log.seen),
             weights=weights,
