@@ -16,8 +16,8 @@ def shot(target, outage):
     """A kill of iris' canary, ten seconds of it."""
     return Shot(
         drill=Drill(Fault.KILL, target, Stage.CANARY), moving=Moving("iris", "iris-1", "run"), began=BEGAN,
-        done=Injected([], None, 1.0), lease=None, known=frozenset(), log=RouteLog("iris", BEGAN, []), ended=BEGAN + 10,
-        outage=outage,
+        done=Injected([], None, 1.0), lease=None, known=frozenset(), log=RouteLog("iris", BEGAN, []),
+        ended=BEGAN + 10, outage=outage,
     )  # fmt: skip
 
 
