@@ -184,8 +184,11 @@ class Answers:
         self._socket.close()
 
     def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._begun.set()  # also where it could not begin: whoever starts it must not wait for ever
+            self._loop.close()
 
     async def _serve(self) -> None:
         server = await self._loop.create_server(

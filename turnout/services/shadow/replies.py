@@ -1,6 +1,6 @@
 """What a replay brought, and what it means beside the captured exchange; pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from turnout.domain.answers import MalformedError
@@ -72,21 +72,17 @@ def from_legacy(
     Raises:
         NotComparableError: The captured answer cannot be compared with anything.
     """
-    captured = _parsed(contract, exchange.response)
-    difference = _difference(contract, captured, new)
-    return ComparisonRecord(
-        model=exchange.origin.model,
+    record = _held(
+        contract,
+        exchange,
         attempt=attempt,
+        old=exchange.response,
+        new=new,
+        again=again,
         at_seconds=at_seconds,
-        captured_from=Arm.LEGACY,
-        new_differs=difference.differs,
-        old_differs=_difference(contract, captured, again).differs if again else None,
-        new_failed=not new.good,
-        distance=difference.distance,
-        legacy_seconds=again.seconds if again and again.good else None,
-        candidate_seconds=new.seconds if new.good else None,
-        example=_example(contract, exchange, exchange.response, new.body, difference),
     )
+    seconds = again.seconds if again and again.good else None
+    return replace(record, captured_from=Arm.LEGACY, legacy_seconds=seconds)
 
 
 def from_candidate(
@@ -105,21 +101,16 @@ def from_candidate(
     """
     if not old.good:
         raise NotComparableError("legacy did not answer the replay")
-    legacy = _parsed(contract, old.body)
     answered = Reply(exchange.status, exchange.response, exchange.duration_seconds)
-    difference = _difference(contract, legacy, answered)
-    return ComparisonRecord(
-        model=exchange.origin.model,
-        attempt=attempt,
-        at_seconds=at_seconds,
+    record = _held(
+        contract, exchange, attempt=attempt, old=old.body, new=answered, again=again, at_seconds=at_seconds
+    )
+    return replace(
+        record,
         captured_from=Arm.CANDIDATE,
-        new_differs=difference.differs,
-        old_differs=_difference(contract, legacy, again).differs if again else None,
         new_failed=False,
-        distance=difference.distance,
         legacy_seconds=old.seconds,
         candidate_seconds=None,
-        example=_example(contract, exchange, old.body, exchange.response, difference),
     )
 
 
@@ -140,7 +131,24 @@ def from_both(
     """
     if not old.good:
         raise NotComparableError("legacy did not answer the replay")
-    legacy = _parsed(contract, old.body)
+    record = _held(
+        contract, exchange, attempt=attempt, old=old.body, new=new, again=again, at_seconds=at_seconds
+    )
+    return replace(record, legacy_seconds=old.seconds)
+
+
+def _held(
+    contract: Contract,
+    exchange: Exchange,
+    *,
+    attempt: str,
+    old: bytes,
+    new: Reply,
+    again: Reply | None,
+    at_seconds: float,
+) -> ComparisonRecord:
+    """The candidate's answer, and legacy's second, held against legacy's first."""
+    legacy = _parsed(contract, old)
     difference = _difference(contract, legacy, new)
     return ComparisonRecord(
         model=exchange.origin.model,
@@ -151,9 +159,9 @@ def from_both(
         old_differs=_difference(contract, legacy, again).differs if again else None,
         new_failed=not new.good,
         distance=difference.distance,
-        legacy_seconds=old.seconds,
+        legacy_seconds=None,
         candidate_seconds=new.seconds if new.good else None,
-        example=_example(contract, exchange, old.body, new.body, difference),
+        example=_example(contract, exchange, old, new.body, difference),
     )
 
 
