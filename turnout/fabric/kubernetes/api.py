@@ -52,7 +52,7 @@ class ClusterApi:
 
     def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
         """Read the kubeconfig; nothing is called yet."""
-        self._client = _client(kubeconfig, context)
+        self._client = connected(kubeconfig, context)
         if not self._client.configuration.verify_ssl:  # the kubeconfig says so: no warning at each request
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.url: str = self._client.configuration.host
@@ -202,7 +202,8 @@ class ClusterApi:
         )
 
 
-def _client(kubeconfig: Path | None, context: str | None) -> ApiClient:
+def connected(kubeconfig: Path | None, context: str | None) -> ApiClient:
+    """A client of the cluster that a kubeconfig names; see `ClusterApi`."""
     settings = Configuration()
     file = str(kubeconfig) if kubeconfig else None
     try:

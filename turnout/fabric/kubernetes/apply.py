@@ -10,8 +10,6 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
 
 from turnout.domain.errors import (
     InvalidInputError,
@@ -20,6 +18,7 @@ from turnout.domain.errors import (
     TurnoutError,
     UnreachableError,
 )
+from turnout.fabric.kubernetes.api import connected
 
 FIELD_MANAGER = "turnout"
 TIMEOUT_SECONDS = (10.0, 60.0)
@@ -27,8 +26,10 @@ TIMEOUT_SECONDS = (10.0, 60.0)
 
 _APPLY = "application/apply-patch+yaml"
 _JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
 _NOT_FOUND = 404
-_REFUSED = frozenset({401, 403, 409})
+_CONFLICT = 409
+_REFUSED = frozenset({401, 403})
 _INVALID = frozenset({400, 415, 422})
 _UNTYPED = "failed to create typed patch object"
 """What the API server says, with status 500, of an applied object with a field that it does not know."""
@@ -36,18 +37,24 @@ _UNTYPED = "failed to create typed patch object"
 Object = dict[str, Any]
 
 
+class ConflictError(RefusedError):
+    """The object is no longer what was read, another manager owns a field, or the name is taken."""
+
+
 class Applier:
     """A connection that writes.
 
     Args:
-        kubeconfig: The file that says where, and as whom.
+        kubeconfig: The file that says where, and as whom; without it as `ClusterApi`.
+        context: Context of the kubeconfig; its current one without it.
+
+    Raises:
+        InvalidInputError: There is no usable kubeconfig, or no such context in it.
     """
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path | None = None, context: str | None = None) -> None:
         """Read the kubeconfig; nothing is called yet."""
-        settings = Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings, persist_config=False)  # type: ignore[no-untyped-call]
-        self._client = ApiClient(settings)
+        self._client = connected(kubeconfig, context)
         self._known: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def __enter__(self) -> Self:
@@ -55,6 +62,10 @@ class Applier:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
         """Close the connections."""
         self._client.rest_client.close()
 
@@ -71,7 +82,8 @@ class Applier:
         Raises:
             InvalidInputError: The server found an object invalid; unknown and repeated fields are, too.
             NotFoundError: The kind is not served, or the namespace is not there.
-            RefusedError: Not permitted, or another manager owns a field.
+            ConflictError: Another manager owns a field.
+            RefusedError: Not permitted.
             UnreachableError: No answer.
         """
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": "true"}
@@ -98,28 +110,54 @@ class Applier:
         return f"{_root(version)}{space}/{plural}/{quote(meta['name'], safe='')}"
 
     def call(
-        self, method: str, path: str, query: dict[str, str] | None = None, body: Object | None = None,
-        *, named: str | None = None,
+        self, method: str, path: str, query: dict[str, str] | None = None,
+        body: Object | list[Object] | None = None, *, named: str | None = None, content: str | None = None,
     ) -> Object:  # fmt: skip
         """Call the API and return its answer; errors name `named`, or the path.
+
+        Args:
+            method: HTTP method.
+            path: Path in the API.
+            query: Parameters.
+            body: What is sent, as JSON.
+            named: What it is about, for people.
+            content: Content type; without it an applied object for PATCH, else JSON.
 
         Raises:
             TurnoutError: As `apply`.
         """
         subject = named or path
+        content = content or (_APPLY if method == "PATCH" else _JSON)
+        answer = self._answer(method, path, query or {}, body, content=content, subject=subject)
+        try:
+            value: Object = json.loads(answer)
+        except ValueError as error:
+            raise _unreachable(subject, f"{type(error).__name__}: {error}") from error
+        return value
+
+    def text(self, path: str, *, named: str) -> str:
+        """What a path answers that is no JSON, for example a pod's own page behind the API server.
+
+        Raises:
+            TurnoutError: As `apply`.
+        """
+        return self._answer("GET", path, {}, None, content=_JSON, subject=named).decode(errors="replace")
+
+    def _answer(
+        self, method: str, path: str, query: dict[str, str], body: object, *, content: str, subject: str
+    ) -> bytes:
         request = self._client.param_serialize(
-            method, path, query_params=list((query or {}).items()), body=body,
-            header_params={"Accept": _JSON, "Content-Type": _APPLY if method == "PATCH" else _JSON},
-            auth_settings=["BearerToken"],
+            method, path, query_params=list(query.items()), body=body,
+            header_params={"Accept": f"{_JSON}, */*", "Content-Type": content}, auth_settings=["BearerToken"],
         )  # fmt: skip
         try:
             answer = self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-            value: Object = json.loads(answer.read())  # type: ignore[no-untyped-call]
-        except (OSError, urllib3.exceptions.HTTPError, ValueError) as error:
+            said: bytes = answer.read()  # type: ignore[no-untyped-call]
+        except (OSError, urllib3.exceptions.HTTPError) as error:
             raise _unreachable(subject, f"{type(error).__name__}: {error}") from error
         if answer.status >= 400:  # noqa: PLR2004 -- HTTP
-            raise _failed(subject, answer.status, str(value.get("message")))
-        return value
+            raise _failed(subject, answer.status, _message(said))
+        return said
 
     def _resource(self, version: str, kind: str) -> tuple[str, bool]:
         """Plural of a kind, and whether it lies in namespaces."""
@@ -134,6 +172,14 @@ class Applier:
             return self._known[version, kind]
         except KeyError:
             raise _not_found(f"{kind} ({version})", "not served") from None
+
+
+def _message(said: bytes) -> str:
+    """The words of an answer that is an error: a Status of the API server, or plain text."""
+    try:
+        return str(json.loads(said).get("message"))
+    except (ValueError, AttributeError):
+        return said.decode(errors="replace").strip()
 
 
 def _root(version: str) -> str:
@@ -152,6 +198,11 @@ def _failed(subject: str, status: int, message: str) -> TurnoutError:
         return InvalidInputError(
             subject, observed=message, limit="an object that the API server takes",
             remedy="Correct what it names.",
+        )  # fmt: skip
+    if status == _CONFLICT:
+        return ConflictError(
+            subject, observed=message, limit="the object as it was read, and fields that are ours",
+            remedy="Read it again and decide anew.",
         )  # fmt: skip
     if status in _REFUSED:
         return RefusedError(

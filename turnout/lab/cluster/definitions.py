@@ -121,10 +121,15 @@ def _definitions(root: Path, source: Source) -> list[dict[str, Any]]:
     documents = (
         document
         for file in sorted(root.glob(source.files))
-        for document in yaml.load_all(file.read_text(), yaml.CSafeLoader)
+        for document in yaml.load_all(_untemplated(file.read_text()), yaml.CSafeLoader)
     )
     # Patches of definitions carry the kind, too, but no versions.
     return [d for d in documents if d and d.get("kind") == _KIND and "versions" in d["spec"]]
+
+
+def _untemplated(text: str) -> str:
+    """A file without the lines that only a chart's renderer reads: whether it is wanted, and its end."""
+    return "\n".join(line for line in text.splitlines() if not line.startswith("{{"))
 
 
 def _served(definition: dict[str, Any]) -> dict[str, Any]:

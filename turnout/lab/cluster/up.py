@@ -108,7 +108,7 @@ class _Rise:
             for step in steps:
                 step.result()
         if kinds:
-            self._say(f"{len(kinds)} kinds of KServe, KubeRay, Gateway API, Knative and Kueue: served")
+            self._say(f"{len(kinds)} kinds of the projects in {definitions.SOURCES.name}: served")
         return plane
 
     def _lay_out(self) -> None:
