@@ -1,4 +1,4 @@
-"""A rollback is never undone: rollouts in every interleaving that chance finds, on both routers.
+"""A rollback is never undone: rollouts in every interleaving that chance finds, on every router.
 
 Flows, the sentinel, an operator and processes that were stopped long ago work on one route at once. Each is
 let go one step at a time: on the files one look or one change is a step, so that a raise stands between any
@@ -23,12 +23,15 @@ from hypothesis.stateful import (
 )
 
 from tests.unit.router.stepping import Step, Stepped
+from tests.unit.router.stored_route import Stored
 from turnout.domain import rollout
 from turnout.domain.approval import Gate
 from turnout.domain.contract import Rollout
 from turnout.domain.errors import RefusedError
 from turnout.domain.rollout import Act, Position, Stage
-from turnout.domain.route import Backend, Opening, Registration, Route, RouteChange, RoutePolicy
+from turnout.domain.route import Backend, Opening, Registration, Route, RouteChange, RoutePolicy, Tombstone
+from turnout.fabric.gateway_api import deciding, record, rules, writing
+from turnout.fabric.gateway_api.place import Place
 from turnout.fabric.router import route_document
 from turnout.fabric.router.directory import RouteDirectory
 from turnout.fabric.router.memory import MemoryRouter
@@ -121,6 +124,39 @@ class Memory:
         """Nothing is left."""
 
 
+class Objects:
+    """The HTTPRoute of a cluster; each call of the API server is a step."""
+
+    def __init__(self) -> None:
+        """Register the model."""
+        registration = Registration(model=MODEL, listen_port=1, stable=STABLE)
+        self._store = Stored(deciding.found(Place("turnout", "front"), registration))
+
+    def read(self) -> Route:
+        """The route; its rules lead to the candidate's door if and only if it has a weight."""
+        route = self._store.read(MODEL)
+        now = record.parse(route).route()
+        assert (rules.door_backend(MODEL) in str(route["spec"]["rules"])) == (now.weight > 0)
+        return now
+
+    def open(self, attempt: str, step: Step) -> None:
+        """Open an attempt."""
+        wanted = Opening(model=MODEL, attempt=attempt, candidate=Backend(name=attempt, port=2))
+        writing.write(self._store.seen_by(step), MODEL, lambda now: deciding.opening(now, wanted))
+
+    def change(self, change: RouteChange, step: Step) -> None:
+        """Write a decision."""
+        writing.write(self._store.seen_by(step), MODEL, lambda now: deciding.change(now, change))
+
+    def end(self, attempt: str, step: Step) -> None:
+        """Roll back."""
+        over = Tombstone(model=MODEL, attempt=attempt, reason="over", by="test", at_seconds=0.0)
+        writing.end(self._store.seen_by(step), over)
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+
 def _document(standing: Standing) -> bytes:
     return route_document.render(standing, legacy=RoutePolicy(), candidate=RoutePolicy())
 
@@ -129,7 +165,7 @@ class Rollouts(RuleBasedStateMachine):
     """One model, its attempts one after the other, and whoever has a hand in them."""
 
     processes = Bundle("processes")
-    made_by: type[Files] | type[Memory] = Files
+    made_by: type[Files] | type[Memory] | type[Objects] = Files
 
     def __init__(self) -> None:
         """Begin with everything on legacy."""
@@ -327,6 +363,12 @@ class MemoryRollouts(Rollouts):
     made_by = Memory
 
 
+class ObjectRollouts(Rollouts):
+    """The same on the HTTPRoutes of a cluster."""
+
+    made_by = Objects
+
+
 _MANY = settings(
     max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -334,3 +376,5 @@ TestOnFiles = Rollouts.TestCase
 TestOnFiles.settings = _MANY
 TestInMemory = MemoryRollouts.TestCase
 TestInMemory.settings = _MANY
+TestOnObjects = ObjectRollouts.TestCase
+TestOnObjects.settings = _MANY

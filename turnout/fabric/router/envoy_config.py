@@ -100,7 +100,13 @@ def _servers(name: str, backend: Backend, arm: Arm) -> dict[str, Any]:
     }
 
 
-def _candidate(opening: Opening, sentinel: Backend) -> list[dict[str, Any]]:
+def guarded(opening: Opening, sentinel: Backend) -> dict[str, Any]:
+    """The cluster of an attempt's candidate, which takes requests only while the sentinel vouches for it.
+
+    Args:
+        opening: The attempt.
+        sentinel: Who vouches; its host an IP address, as Envoy resolves no names for health checks.
+    """
     alone = _servers(names.candidate_cluster(opening.attempt), opening.candidate, Arm.CANDIDATE)
     [endpoint] = alone["load_assignment"]["endpoints"][0]["lb_endpoints"]
     endpoint["endpoint"]["health_check_config"] = {
@@ -108,6 +114,11 @@ def _candidate(opening: Opening, sentinel: Backend) -> list[dict[str, Any]]:
         "hostname": sentinel.host,
     }
     alone["health_checks"] = [_armed(opening.attempt)]
+    return alone
+
+
+def _candidate(opening: Opening, sentinel: Backend) -> list[dict[str, Any]]:
+    alone = guarded(opening, sentinel)
     shielded = {
         "name": names.shielded_cluster(opening.attempt),
         "lb_policy": "CLUSTER_PROVIDED",
