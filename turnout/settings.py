@@ -13,7 +13,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.settings_file import VARIABLE, find
 
-__all__ = ["VARIABLE", "Settings", "find", "load"]
+__all__ = ["VARIABLE", "Gateway", "Settings", "find", "load"]
+
+
+class Gateway(BaseModel):
+    """The Gateway that is the router, where traffic runs through a cluster (docs/kubernetes.md).
+
+    Attributes:
+        namespace: Namespace of the Gateway and of the models' routes.
+        name: Name of the Gateway.
+        listener: Its listener that routes attach to; every one without it.
+        hostname: What clients call, with `{model}` in it.
+        sentinel: `HOST:PORT` at which the proxies reach the sentinel; its host an IP address, or
+            `SERVICE.NAMESPACE.svc`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    namespace: str
+    name: str
+    listener: str | None = None
+    hostname: str
+    sentinel: str = Field(pattern=r"^[^:\s]+:[0-9]+$")
 
 
 class Settings(BaseModel):
@@ -34,6 +55,7 @@ class Settings(BaseModel):
         prometheus_token_file: File of its bearer token.
         prices: File of what nodes cost, for pools that are read from a live cluster.
         envoy_admin: URL of the router's admin interface.
+        gateway: The router where it is a Gateway of that cluster; without it, the lab's Envoy.
         sentinel: URL of the sentinel.
         shadow_port: TCP port of the shadow service's capture receiver (gRPC).
         prefect_api: URL of Prefect's API.
@@ -62,6 +84,7 @@ class Settings(BaseModel):
     weights: Path | None = None
     prices: Path | None = None
     envoy_admin: str = ""
+    gateway: Gateway | None = None
     sentinel: str = ""
     shadow_port: int = 0
     prefect_api: str = ""

@@ -1,13 +1,16 @@
 """`turnout rollback MODEL`: all traffic to legacy, now.
 
-Made for 3 am: it needs the state directory alone. Prefect, MLflow, workers, sentinel and even the router may
-be down, and the machine may be busy, so it imports none of what talks to them and nothing else that is slow.
+Made for 3 am: it needs the state directory alone; where the router is a Gateway, the cluster's API. Prefect,
+MLflow, workers, sentinel and even the router may be down, and the machine may be busy, so it imports none of
+what talks to them and nothing else that is slow.
 """
 
 import getpass
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import click
 import yaml
@@ -19,6 +22,22 @@ from turnout.fabric.state import State
 from turnout.settings_file import find
 
 _REPORT_SECONDS = 2.0
+
+
+class Ended(Protocol):
+    """What is said of an attempt that is over."""
+
+    @property
+    def attempt(self) -> str:
+        """The attempt."""
+
+    @property
+    def by(self) -> str:
+        """Who ended it."""
+
+    @property
+    def reason(self) -> str:
+        """Why."""
 
 
 def _given(_context: click.Context, _parameter: click.Parameter, reason: str) -> str:
@@ -41,24 +60,45 @@ def _user() -> str:
 @click.option("--by", default=_user, show_default="the user of this system", help="Who decided it.")
 def command(model: str, reason: str, by: str) -> None:
     """Send all traffic of MODEL to legacy, now, and end its attempt for good."""
-    state, admin_url = _where()
+    file = find()
+    if written := _with_gateway(file):
+        from turnout.cli import rollback_gateway  # noqa: PLC0415 -- it loads the cluster's client
+
+        for line in rollback_gateway.run(written, model, reason=reason, by=by):
+            click.echo(line)
+        return
+    state, admin_url = _where(file)
     directory = ending.directory_of(state.routes, model)
     ended = [ending.end(directory, one, reason=reason, by=by) for one in ending.unfinished(directory)]
-    for epitaph in ended:
-        click.echo(
-            f"{model}: all traffic is on legacy. Attempt {epitaph.attempt} is over, "
-            f"rolled back by {epitaph.by}: {epitaph.reason}"
-        )
-    if not ended:
-        click.echo(f"{model}: no attempt is live; all traffic is on legacy already. Nothing was changed.")
+    for line in told(model, ended):
+        click.echo(line)
     click.echo(_report(directory, admin_url))
     for epitaph in ended:
         directory.settle(epitaph.attempt)
 
 
-def _where() -> tuple[State, str]:
+def told(model: str, ended: Sequence[Ended]) -> list[str]:
+    """What became of a model's attempts, in words."""
+    if not ended:
+        return [f"{model}: no attempt is live; all traffic is on legacy already. Nothing was changed."]
+    return [
+        f"{model}: all traffic is on legacy. Attempt {one.attempt} is over, "
+        f"rolled back by {one.by}: {one.reason}"
+        for one in ended
+    ]
+
+
+def _with_gateway(file: Path) -> dict[str, Any]:
+    """The settings where they name a Gateway; what cannot be read is dealt with elsewhere."""
+    try:
+        written = yaml.safe_load(file.read_text())
+        return written if written.get("gateway") else {}
+    except (OSError, yaml.YAMLError, AttributeError):
+        return {}
+
+
+def _where(file: Path) -> tuple[State, str]:
     """The state directory and the router's admin URL. A fault elsewhere in the settings stops no rollback."""
-    file = find()
     try:
         settings = yaml.safe_load(file.read_text())
         return State(Path(settings["state"])), str(settings.get("envoy_admin", ""))
