@@ -24,6 +24,7 @@ from turnout.fabric.environments import ensure
 from turnout.fabric.gateway_api import policies
 from turnout.fabric.gateway_api.door import door
 from turnout.fabric.gateway_api.place import Place
+from turnout.fabric.gateway_api.proxies import active_in
 from turnout.fabric.router import envoy_names
 
 ROUTER = {
@@ -262,6 +263,21 @@ async def test_a_hang_costs_one_try_and_a_slow_legacy_is_not_cut(proxy, legacy, 
     began = time.monotonic()
     assert await proxy().send(8) == {("legacy", 200): 8}
     assert time.monotonic() - began < 20
+
+
+async def test_the_proxy_counts_what_the_candidate_is_answering(proxy, candidate):
+    """Its metrics tell the candidate's requests in flight apart from legacy's; another attempt has none."""
+    started = proxy(weight=0.95, try_seconds=3)
+    await _until(started, "candidate")
+    candidate.served.clear()
+    candidate.seconds = 1.5
+    sending = asyncio.create_task(started.send(4))
+    await asyncio.sleep(0.8)
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{started.admin}/stats/prometheus")).text
+    await sending
+    assert active_in(text, "iris-1") == len(candidate.served) > 0
+    assert active_in(text, "iris-2") == active_in(text, "iris-11") == 0
 
 
 async def test_large_bodies_are_sent_again(proxy, candidate):

@@ -39,9 +39,7 @@ class Proxies:
 
     def active(self, attempt: str) -> int:
         """See `Counts.active`."""
-        name = re.escape(candidate_cluster(attempt))
-        sample = re.compile(rf'^{_ACTIVE}\{{[^}}]*envoy_cluster_name="{name}"[^}}]*\}} (\d+)', re.MULTILINE)
-        return sum(int(found[1]) for text in self._metrics() for found in sample.finditer(text))
+        return sum(active_in(text, attempt) for text in self._metrics())
 
     def _metrics(self) -> list[str]:
         pods = self._pods()
@@ -64,3 +62,10 @@ class Proxies:
         found = self._api.call("GET", "/api/v1/pods", query, named="pods of proxies")["items"]
         meta = (each["metadata"] for each in found)
         return [f"/api/v1/namespaces/{m['namespace']}/pods/{m['name']}:{_METRICS_PORT}" for m in meta]
+
+
+def active_in(metrics: str, attempt: str) -> int:
+    """Requests that an attempt's candidate is answering, by one proxy's metrics (Prometheus' text)."""
+    name = re.escape(candidate_cluster(attempt))
+    sample = rf'^{_ACTIVE}\{{[^}}]*envoy_cluster_name="{name}"[^}}]*\}} (\d+)'
+    return sum(int(found[1]) for found in re.finditer(sample, metrics, re.MULTILINE))
