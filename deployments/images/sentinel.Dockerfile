@@ -13,7 +13,7 @@ COPY turnout/domain /opt/turnout/lib/python3.11/site-packages/turnout/domain
 COPY turnout/fabric /opt/turnout/lib/python3.11/site-packages/turnout/fabric
 COPY turnout/services /opt/turnout/lib/python3.11/site-packages/turnout/services
 COPY turnout/wiring /opt/turnout/lib/python3.11/site-packages/turnout/wiring
-# Nothing is written outside of the mounted state; where the settings lie: see deployments/kubernetes/sentinel.yaml.
+# Nothing is written outside of the mounted state; where the settings lie: see deployments/kubernetes/base/sentinel.yaml.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TURNOUT_SETTINGS=/etc/turnout/turnout.yaml
 USER 65532:65532
 EXPOSE 8080

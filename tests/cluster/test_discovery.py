@@ -40,7 +40,7 @@ def _estates(control_plane, tmp_path_factory):
     folder = tmp_path_factory.mktemp("estate")
     (folder / "all.yaml").write_text(yaml.safe_dump_all(samples), encoding="utf-8")
     role = yaml.safe_load_all(
-        (ROOT / "deployments/kubernetes/discovery-rbac.yaml").read_text(encoding="utf-8")
+        (ROOT / "deployments/kubernetes/base/discovery.yaml").read_text(encoding="utf-8")
     )
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

@@ -12,7 +12,7 @@ from turnout.fabric.kubernetes import estate
 from turnout.fabric.kubernetes.api import ClusterApi
 from turnout.fabric.kubernetes.apply import Applier
 
-ROLE = Path(__file__).parents[2] / "deployments" / "kubernetes" / "discovery-rbac.yaml"
+ROLE = Path(__file__).parents[2] / "deployments" / "kubernetes" / "base" / "discovery.yaml"
 ACCOUNT = "turnout/turnout-discovery"
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 SPECIAL = {

@@ -23,6 +23,8 @@ COMMANDS = {
     "package": "Bring a registered package into a folder, for what a cluster mounts.",
     "report": "Write report.html and summary.json.",
     "rollback": "Send all traffic of a model to legacy, now.",
+    "install": "Put Turnout's own parts onto a Kubernetes cluster, or bring them up to date.",
+    "uninstall": "Take them off again.",
     "lab": "The embedded lab: up, down, status, demo.",
 }
 

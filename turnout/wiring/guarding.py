@@ -1,13 +1,19 @@
 """Adapters that the sentinel, the shadow service and `turnout rollback` need."""
 
+import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from turnout.domain.errors import UnsupportedError
+from turnout.domain.errors import InvalidInputError, UnsupportedError
 from turnout.domain.route import Backend, Router
 from turnout.fabric.router.envoy import EnvoyRouter
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog
 from turnout.settings import Gateway, Settings
+
+if TYPE_CHECKING:
+    from turnout.fabric.kubernetes.lease import Election
 
 
 def router(settings: Settings) -> Router:
@@ -46,3 +52,27 @@ def gateway_router(gateway: Gateway, kubeconfig: Path | None, context: str | Non
         Place(gateway.namespace, gateway.name, gateway.listener, gateway.hostname),
         sentinel=Backend(name="sentinel", host=host, port=int(port)),
     )
+
+
+def lead(lease: str) -> "Election":
+    """This pod's part in the election of the one sentinel that guards.
+
+    Args:
+        lease: `NAMESPACE/NAME` of the Lease.
+
+    Raises:
+        InvalidInputError: The pod's name or address is not in the environment.
+    """
+    from turnout.fabric.kubernetes.apply import Applier  # noqa: PLC0415 -- slow, and only on a cluster
+    from turnout.fabric.kubernetes.lease import Election  # noqa: PLC0415
+
+    missing = [name for name in ("POD_NAME", "POD_IP") if not os.environ.get(name)]
+    if missing:
+        raise InvalidInputError(
+            "sentinel", observed=f"no {' and no '.join(missing)} in the environment", limit="both of them",
+            remedy="Give them by the downward API, as deployments/kubernetes/base/sentinel.yaml does.",
+        )  # fmt: skip
+    return Election(
+        Applier(), lease, identity=os.environ["POD_NAME"], address=os.environ["POD_IP"],
+        clock=lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+    )  # fmt: skip

@@ -139,7 +139,7 @@ def test_a_kind_that_is_not_served_has_no_pages(serve):
 @pytest.mark.parametrize(
     ("status", "body", "error", "words"),
     [
-        (403, {"message": "nodes is forbidden"}, RefusedError, "discovery-rbac.yaml"),
+        (403, {"message": "nodes is forbidden"}, RefusedError, "base/discovery.yaml"),
         (401, {"message": "Unauthorized"}, RefusedError, "Log in anew"),
         (500, {"message": "etcd\nis down"}, UnreachableError, "etcd is down"),
         (503, b"<html>", UnreachableError, "status 503"),

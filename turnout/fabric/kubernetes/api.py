@@ -182,7 +182,7 @@ class ClusterApi:
                 subject,
                 observed=f"list is not permitted ({message})",
                 limit="a role with the verb list on it",
-                remedy="Apply deployments/kubernetes/discovery-rbac.yaml, or name namespaces you may read.",
+                remedy="Apply deployments/kubernetes/base/discovery.yaml, or name namespaces you may read.",
             )
         if status == _UNAUTHORIZED:
             return RefusedError(
@@ -203,7 +203,12 @@ class ClusterApi:
 
 
 def connected(kubeconfig: Path | None, context: str | None) -> ApiClient:
-    """A client of the cluster that a kubeconfig names; see `ClusterApi`."""
+    """A client for a kubeconfig's cluster, or for the one that this pod runs in; nothing is called yet.
+
+    Raises:
+        InvalidInputError: There is no usable kubeconfig, or no such context in it.
+        NotFoundError: The file is not there.
+    """
     settings = Configuration()
     file = str(kubeconfig) if kubeconfig else None
     try:

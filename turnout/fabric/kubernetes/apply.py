@@ -109,6 +109,14 @@ class Applier:
         space = f"/namespaces/{quote(meta.get('namespace', 'default'), safe='')}" if namespaced else ""
         return f"{_root(version)}{space}/{plural}/{quote(meta['name'], safe='')}"
 
+    def collection(self, version: str, kind: str) -> str:
+        """Where all objects of a kind are listed.
+
+        Raises:
+            NotFoundError: The kind is not served.
+        """
+        return f"{_root(version)}/{self._resource(version, kind)[0]}"
+
     def call(
         self, method: str, path: str, query: dict[str, str] | None = None,
         body: Object | list[Object] | None = None, *, named: str | None = None, content: str | None = None,

@@ -16,6 +16,7 @@ from turnout.services.contracts import Contracts
 from turnout.services.sentinel import clock
 from turnout.services.sentinel.answers import Answers, Board
 from turnout.services.sentinel.files import Files
+from turnout.services.sentinel.lead import Alone, Lead, await_lead
 from turnout.services.sentinel.patrol import Patrol
 from turnout.services.sentinel.rounds import Rounds
 from turnout.services.sentinel.watch import SETTLE_SECONDS
@@ -27,17 +28,18 @@ AFTER_THE_SECOND = SETTLE_SECONDS + 0.03
 for the next round."""
 
 
+_log = logging.getLogger(__name__)
+
 SWITCH_SECONDS = 0.001
 """So long the threads that answer the router and roll back wait for a round that computes, at each of their
 steps; Python's own 5 ms would add up to seconds."""
 
 
-def guard(found: Settings, port: int, host: str) -> None:
-    """Go the round each second until asked to stop."""
+def guard(found: Settings, port: int, host: str, lead: Lead) -> None:
+    """Go the round each second, once this one leads, until it does no longer or is asked to stop."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    state, board, stop = State(found.state), Board(), threading.Event()
-    lock = Files(state)
-    lock.lock()
+    board, stop = Board(lead.holds), threading.Event()
+    lead.start()
     answers = Answers(board, port=port, host=host)
 
     def end(_signal: int, _frame: object) -> None:
@@ -46,25 +48,33 @@ def guard(found: Settings, port: int, host: str) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
+    answers.start()
+    if await_lead(lead, stop, board.round_ended):
+        _go_rounds(found, board, stop, lead)
+    answers.stop()
+    lead.end()
+
+
+def _go_rounds(found: Settings, board: Board, stop: threading.Event, lead: Lead) -> None:
     patrol = Patrol(
-        state=state,
+        state=State(found.state),
         router=guarding.router(found),
         telemetry=guarding.telemetry(found),
         contracts=Contracts(found.contracts),
         board=board,
         lease_seconds=found.guard_lease_seconds,
     )
-    answers.start()
     patrol.recall()
     rounds = Rounds()
-    while not stop.wait(_until_next(time.time())):
+    while not stop.wait(_until_next(time.time())) and lead.holds():
         began = time.monotonic()
         patrol.go(clock.read())
         board.round_ended()
         rounds.took(time.monotonic() - began)
-    patrol.save()
-    answers.stop()
-    lock.unlock()
+    if lead.holds():  # else the records are another's by now
+        patrol.save()
+    else:
+        _log.warning("another sentinel leads, or none can be told: this one ends and stands by anew")
 
 
 def _until_next(unix_seconds: float) -> float:
@@ -76,11 +86,16 @@ def _until_next(unix_seconds: float) -> float:
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), required=True, help="TCP port to answer on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to answer on.")
-def main(port: int, host: str) -> None:
+@click.option(
+    "--lease", help="NAMESPACE/NAME of the Lease that replicas share; $POD_NAME, $POD_IP: this one."
+)
+def main(port: int, host: str, lease: str | None) -> None:
     """Watch every live attempt each second; take a harmful one back, alone and at once."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
-        guard(settings.load(), port, host)
+        found = settings.load()
+        lead = guarding.lead(lease) if lease else Alone(Files(State(found.state)))
+        guard(found, port, host, lead)
     except (TurnoutError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -9,6 +9,7 @@ import asyncio
 import json
 import socket
 import threading
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -28,10 +29,15 @@ _BACKLOG = 4096
 
 
 class Board:
-    """The latest standing of every attempt; written by the round, read by the answering thread."""
+    """The latest standing of every attempt; written by the round, read by the answering thread.
 
-    def __init__(self) -> None:
+    Args:
+        leads: Whether this sentinel is the one that guards; asked anew for every answer.
+    """
+
+    def __init__(self, leads: Callable[[], bool] = lambda: True) -> None:
         """Begin with no attempt."""
+        self._leads = leads
         self._standings: dict[str, Standing] = {}
         self._closed = False
         self._round_at = clock.boot_seconds()
@@ -57,7 +63,7 @@ class Board:
         standing = self._standings.get(attempt)
         if self._closed or standing is None or not standing.live:
             return False
-        return standing.lease.fresh(clock.boot_seconds())
+        return self._leads() and standing.lease.fresh(clock.boot_seconds())
 
     def attempt(self, attempt: str) -> dict[str, Any] | None:
         """All that is known of an attempt, or None."""

@@ -24,7 +24,7 @@ LAST_STREAMS_SECONDS = 1.0
 """Time that open streams get to end when the service is asked to stop."""
 
 
-async def shadow(port: int) -> None:
+async def shadow(port: int, host: str) -> None:
     """Run until asked to stop."""
     found = settings.load()
     state = State(found.state)
@@ -41,7 +41,7 @@ async def shadow(port: int) -> None:
             comparisons=Comparisons(state),
             tally=Tally(state),
         )
-        server = await serve(Receiver(service.captured, service.dropped), port=port)
+        server = await serve(Receiver(service.captured, service.dropped), port=port, host=host)
         looking = asyncio.create_task(service.run())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([looking, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -56,11 +56,12 @@ async def shadow(port: int) -> None:
 @click.option(
     "--port", type=click.IntRange(1, 65535), required=True, help="TCP port that the router streams to."
 )
-def main(port: int) -> None:
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+def main(port: int, host: str) -> None:
     """Take captured exchanges, replay and compare them."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
-        asyncio.run(shadow(port))
+        asyncio.run(shadow(port, host))
     except (TurnoutError, RuntimeError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

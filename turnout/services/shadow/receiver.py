@@ -84,8 +84,8 @@ def _headers(part: Any) -> dict[str, str]:
     return {h.key.lower(): h.raw_value.decode("utf-8", "replace") or h.value for h in part.headers.headers}
 
 
-async def serve(receiver: Receiver, *, port: int) -> grpc.aio.Server:
-    """Listen on a port of this machine.
+async def serve(receiver: Receiver, *, port: int, host: str = "127.0.0.1") -> grpc.aio.Server:
+    """Listen on a port: of this machine alone, where the router is on it.
 
     Raises:
         RuntimeError: The port is taken.
@@ -100,6 +100,6 @@ async def serve(receiver: Receiver, *, port: int) -> grpc.aio.Server:
         ]
     )
     add_ExternalProcessorServicer_to_server(receiver, server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.add_insecure_port(f"{host}:{port}")
     await server.start()
     return server
