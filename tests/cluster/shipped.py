@@ -1,12 +1,15 @@
 """The shipped overlays as tests install them: what they ask their user for, and kubectl."""
 
 import subprocess
+import time
 
+from turnout.domain.errors import NotFoundError
 from turnout.fabric import environments
-from turnout.fabric.kubernetes import kustomize
+from turnout.fabric.kubernetes import installation, kustomize
 from turnout.fabric.kubernetes.inputs import wanted
 
 OVERLAYS = ("laptop", "gke", "eks", "aks")
+WITHIN_SECONDS = 120.0
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "turnout"}}
 
 PROXIES = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "envoy-gateway-system"}}
@@ -35,6 +38,19 @@ def give(applier, objects):
     applier.apply([NAMESPACE, PROXIES])
     for each in given(objects):
         applier.call("PATCH", applier.path(each), {"fieldManager": "user", "force": "true"}, each)
+
+
+def remove(applier):
+    """Everything off again, with the namespace, and wait until it is gone."""
+    installation.uninstall(applier, data=True)
+    until = time.monotonic() + WITHIN_SECONDS
+    while True:
+        try:
+            applier.call("GET", "/api/v1/namespaces/turnout")
+        except NotFoundError:
+            return
+        assert time.monotonic() < until, "the namespace never ended"
+        time.sleep(0.3)
 
 
 def kubectl(control_plane, *arguments):

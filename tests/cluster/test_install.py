@@ -12,7 +12,6 @@ from turnout.domain.errors import NotFoundError, RefusedError
 from turnout.fabric.kubernetes import installation
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "work_pools"
-WITHIN_SECONDS = 120.0
 SPACE = "/api/v1/namespaces/turnout"
 CLAIMS = {"data-turnout-postgres-0", "data-turnout-objects-0", "turnout-state"}
 OF_THE_CLUSTER = (
@@ -25,7 +24,7 @@ OF_KUBERNETES = {("configmaps", "kube-root-ca.crt"), ("serviceaccounts", "defaul
 
 def until(what, answer):
     """Wait for an answer that is true."""
-    end = time.monotonic() + WITHIN_SECONDS
+    end = time.monotonic() + shipped.WITHIN_SECONDS
     while not (found := answer()):
         assert time.monotonic() < end, f"never came: {what}"
         time.sleep(0.3)
@@ -58,8 +57,7 @@ def clean(applier):
     yield
     for route in applier.call("GET", "/apis/gateway.networking.k8s.io/v1/httproutes")["items"]:
         applier.delete({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", **route})
-    installation.uninstall(applier, data=True)
-    until("the end of the namespace", lambda: "turnout" not in names(applier, "/api/v1/namespaces"))
+    shipped.remove(applier)
 
 
 def workloads(objects):

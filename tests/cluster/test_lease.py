@@ -11,7 +11,6 @@ import pytest
 from tests.cluster import shipped
 from tests.contract.router.conftest import free_port
 from turnout.domain.errors import TurnoutError
-from turnout.fabric.kubernetes import installation
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.fabric.kubernetes.lease import LEASE_SECONDS, RENEW_SECONDS, Election
 from turnout.settings import Settings
@@ -33,7 +32,7 @@ def shipped_lease(applier):
     ]
     applier.apply([shipped.NAMESPACE, *made])
     yield made
-    installation.uninstall(applier)
+    shipped.remove(applier)
 
 
 class Replica:

@@ -33,8 +33,8 @@ def objects(applier):
         each["metadata"]["namespace"] = MODELS
     applier.apply([space, *bindings])
     yield [*found, *bindings]
-    installation.uninstall(applier)
     applier.delete(space)
+    shipped.remove(applier)
 
 
 def granted(objects, account, namespace):
