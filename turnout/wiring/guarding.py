@@ -63,8 +63,8 @@ def lead(lease: str) -> "Election":
     Raises:
         InvalidInputError: The pod's name or address is not in the environment.
     """
-    from turnout.fabric.kubernetes.apply import Applier  # noqa: PLC0415 -- slow, and only on a cluster
-    from turnout.fabric.kubernetes.lease import Election  # noqa: PLC0415
+    from turnout.fabric.kubernetes.apply import Applier
+    from turnout.fabric.kubernetes.lease import Election
 
     missing = [name for name in ("POD_NAME", "POD_IP") if not os.environ.get(name)]
     if missing:
