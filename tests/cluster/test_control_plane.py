@@ -17,7 +17,7 @@ from turnout.fabric.kubernetes.apply import Applier
 from turnout.fabric.state import State
 from turnout.lab.cluster import network, plane
 from turnout.lab.cluster.down import down
-from turnout.lab.cluster.up import running
+from turnout.lab.cluster.up import Shape, running
 
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept", "namespace": "default"}}
 
@@ -64,7 +64,7 @@ def test_a_cluster_comes_back_with_what_it_stored_and_leaves_nothing(control_pla
         assert down(tmp_path)
     assert gone(tmp_path, first.interface)
     with (
-        running(tmp_path, loopback=loopback, bare=True, say=print) as again,
+        running(tmp_path, Shape(loopback=loopback, bare=True), say=print) as again,
         Applier(again.kubeconfig) as applier,
     ):
         assert applier.call("GET", "/api/v1/namespaces/default/configmaps/kept")["data"] == {"is": "kept"}
@@ -85,8 +85,9 @@ def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
 def test_a_killed_caller_takes_everything_with_it(tmp_path):
     """Whoever holds a cluster in a block and is killed leaves nothing behind."""
     program = (
-        "import sys, time; from pathlib import Path; from turnout.lab.cluster.up import running\n"
-        "with running(Path(sys.argv[1]), bare=True, say=print): print('up', flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from turnout.lab.cluster.up import Shape, running\n"
+        "with running(Path(sys.argv[1]), Shape(bare=True), say=print):\n"
+        "    print('up', flush=True); time.sleep(600)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, text=True

@@ -1,9 +1,11 @@
-"""`turnout lab cluster`: a real Kubernetes control plane on this machine."""
+"""`turnout lab cluster`: a real Kubernetes on this machine."""
 
 import sys
 from pathlib import Path
 
 import click
+
+from turnout.lab.cluster.addons.names import NEEDS
 
 _STATE = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".turnout-cluster"),
@@ -13,15 +15,16 @@ _STATE = click.option(
 
 @click.group(name="cluster")
 def command() -> None:
-    """A real Kubernetes control plane on this machine: API server, controllers, scheduler, made-up nodes."""
+    """A real Kubernetes on this machine: a control plane with made-up nodes, and on demand a real one."""
 
 
 @command.command()
 def build() -> None:
-    """Build the control plane and fetch the definitions into the cache, and start nothing."""
-    from turnout.lab.cluster import binary, definitions  # noqa: PLC0415 -- loaded only for this command
+    """Build every program and fetch the definitions into the cache, and start nothing."""
+    from turnout.lab.cluster import definitions, programs  # noqa: PLC0415 -- loaded only for this command
 
-    click.echo(f"control plane: {binary.ensure(click.echo)}")
+    for program in programs.ALL:
+        click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
     click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
 
 
@@ -29,11 +32,15 @@ def build() -> None:
 @_STATE
 @click.option("--loopback", is_flag=True, help="Free ports on loopback, even as root.")
 @click.option("--bare", is_flag=True, help="Kubernetes' own kinds only.")
-def up(state: Path, *, loopback: bool, bare: bool) -> None:
-    """Bring the control plane up and leave it running; builds it the first time."""
+@click.option(
+    "--with", "addons", multiple=True, type=click.Choice(tuple(NEEDS)),
+    help="Have a real node, on which containers start; needs root.",
+)  # fmt: skip
+def up(state: Path, *, loopback: bool, bare: bool, addons: tuple[str, ...]) -> None:
+    """Bring the cluster up and leave it running; builds it the first time."""
     from turnout.lab.cluster import up  # noqa: PLC0415 -- loaded only for this command
 
-    plane = up.up(state, loopback=loopback, bare=bare, say=click.echo)
+    plane = up.up(state, up.Shape(loopback=loopback, bare=bare, addons=addons), say=click.echo)
     click.echo(f"\nThe cluster is up: {plane.url}\n  export KUBECONFIG={plane.kubeconfig}")
     click.echo(f"End it with: turnout lab cluster down --state {state}")
 
@@ -56,5 +63,6 @@ def status(state: Path) -> None:
 
     found = plane.read(state.resolve())
     rows = status.rows(state)
-    click.echo(f"{found.url}\nexport KUBECONFIG={found.kubeconfig}\n{status.table(rows)}")
+    click.echo(f"{found.url}\nexport KUBECONFIG={found.kubeconfig}")
+    click.echo(status.table(rows))
     sys.exit(0 if rows and all(row.state == "ready" for row in rows) else 1)

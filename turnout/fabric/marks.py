@@ -1,8 +1,9 @@
 """How the processes of one lab are told from all others: by marks in their environment.
 
 Every server, and whatever it starts, inherits `TURNOUT_LAB` (which lab) and `TURNOUT_SERVER` (which server).
-A process that leaves its group, its session and its parent still carries them. Used by the supervisor to end
-a server with all it started, by the reaper, and by `turnout lab down` to prove that nothing is left.
+A process that leaves its group, its session and its parent still carries them. Containers have an environment
+of their own; what runs in them is found by the lab's control groups. Used by the supervisor to end a server
+with all it started, by the reaper, and by `turnout lab down` to prove that nothing is left.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import psutil
+
+from turnout.fabric import cgroups
 
 LAB = "TURNOUT_LAB"
 SERVER = "TURNOUT_SERVER"
@@ -35,8 +38,13 @@ def marks(lab: str, server: str) -> dict[str, str]:
 
 
 def marked(lab: str, server: str | None = None) -> list[psutil.Process]:
-    """Living processes of a lab, or of one server in it; never the calling one."""
-    return [p for p in psutil.process_iter() if p.pid != os.getpid() and _carries(p, lab, server)]
+    """Living processes of a lab, its containers included, or of one server in it; never the calling one."""
+    contained = cgroups.members(lab) if server is None else frozenset[int]()
+    return [
+        p
+        for p in psutil.process_iter()
+        if p.pid != os.getpid() and (p.pid in contained or _carries(p, lab, server))
+    ]
 
 
 def servers_only(lab: str) -> list[psutil.Process]:
@@ -50,6 +58,12 @@ def server_of(process: psutil.Process) -> str:
         return str(process.environ().get(SERVER, ""))
     except (psutil.Error, OSError):
         return ""
+
+
+def end_servers(lab: str, *, grace_seconds: float) -> None:
+    """End every process of a lab but those that keep the others, and remove its control groups."""
+    end(lambda: servers_only(lab), grace_seconds=grace_seconds)
+    cgroups.remove(lab)
 
 
 def end(find: Callable[[], Iterable[psutil.Process]], *, grace_seconds: float) -> None:

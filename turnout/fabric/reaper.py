@@ -23,7 +23,7 @@ def main(lab: str, pipe: int) -> None:
     while word := os.read(pipe, 1):
         last = word
     if last != ENDED_WELL:
-        marks.end(lambda: marks.servers_only(lab), grace_seconds=GRACE_SECONDS)
+        marks.end_servers(lab, grace_seconds=GRACE_SECONDS)
 
 
 if __name__ == "__main__":

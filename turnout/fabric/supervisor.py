@@ -50,7 +50,7 @@ class Supervisor:
         self._keepers: dict[str, Keeper] = {}
         self._stopping = asyncio.Event()
         self._lock = _take(self._board)
-        marks.end(lambda: marks.servers_only(self._lab), grace_seconds=_LEFT_OVER_GRACE_SECONDS)
+        marks.end_servers(self._lab, grace_seconds=_LEFT_OVER_GRACE_SECONDS)
         # Only now is it said who keeps the directory: what is started from here on is no leftover.
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
         self._reaper, self._tie = self._start_reaper()
@@ -101,9 +101,7 @@ class Supervisor:
 
     async def _end_all(self) -> None:
         await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
-        await asyncio.to_thread(
-            marks.end, lambda: marks.servers_only(self._lab), grace_seconds=_LEFT_OVER_GRACE_SECONDS
-        )
+        await asyncio.to_thread(marks.end_servers, self._lab, grace_seconds=_LEFT_OVER_GRACE_SECONDS)
         os.write(self._tie, reaper.ENDED_WELL)
         os.close(self._tie)
         self._reaper.wait()

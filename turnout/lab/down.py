@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from turnout.domain.errors import PermanentError
-from turnout.fabric import marks
+from turnout.fabric import cgroups, marks
 from turnout.fabric.board import Board
 from turnout.fabric.processes import Processes
 from turnout.fabric.router import hot_restart
@@ -61,6 +61,7 @@ def end(state: State, *, what: str) -> bool:
             f"{what} in {state.root}", observed=f"still living: {names}", limit="no process",
             remedy="End these processes by hand.",
         )  # fmt: skip
+    cgroups.remove(lab)
     return there
 
 

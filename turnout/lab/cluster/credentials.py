@@ -1,4 +1,4 @@
-"""Who may call the API server, and with what: tokens, the key for service accounts, kubeconfigs."""
+"""Who may call whom, and with what: tokens, the key for service accounts, kubeconfigs, a certificate."""
 
 import base64
 import json
@@ -6,17 +6,20 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from turnout.fabric import whole
+from turnout.lab.cluster import certificates
 
-ADMIN = "admin"
+ADMIN, NODE, PROXY, DNS = "admin", "kubelet", "kube-proxy", "coredns"
+NODE_NAME = "node-0"
+"""Name of the one real node."""
 USERS = {
     ADMIN: ("kubernetes-admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
     "kwok": ("kwok", "system:masters"),  # it stands for the kubelets of all made-up nodes
+    NODE: (f"system:node:{NODE_NAME}", "system:nodes"),
+    PROXY: ("system:kube-proxy", ""),
+    DNS: ("coredns", "system:masters"),  # it reads services and endpoints everywhere
 }
 """By name: the user that the API server sees, and its group. Roles are those that Kubernetes itself binds."""
 
@@ -42,6 +45,11 @@ class Credentials:
         """The key that signs the tokens of service accounts."""
         return self.directory / "service-accounts.key"
 
+    @property
+    def kubelet_client(self) -> tuple[Path, Path]:
+        """Certificate and key by which the kubelet knows the API server."""
+        return self.directory / "kubelet-client.crt", self.directory / "kubelet-client.key"
+
     def kubeconfig(self, user: str) -> Path:
         """The kubeconfig of a user."""
         return self.directory / f"{user}.kubeconfig"
@@ -49,20 +57,18 @@ class Credentials:
     def make(self) -> None:
         """Make what is not there; what is there stays, so that tokens outlive a restart."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not self.tokens.exists():
-            lines = [
-                f'{secrets.token_urlsafe(32)},{user},{name},"{group}"\n'
-                for name, (user, group) in USERS.items()
-            ]
-            _write(self.tokens, "".join(lines))
+        known = self._known()
+        lines = [
+            f'{known.get(name) or secrets.token_urlsafe(32)},{user},{name},"{group}"\n'
+            for name, (user, group) in USERS.items()
+        ]
+        _write(self.tokens, "".join(lines))
         if not self.service_accounts.exists():
-            key = ec.generate_private_key(ec.SECP256R1())
-            text = key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.TraditionalOpenSSL,
-                serialization.NoEncryption(),
-            )
-            _write(self.service_accounts, text.decode())
+            _write(self.service_accounts, certificates.pem(certificates.private_key()))
+        if not self.kubelet_client[0].exists():
+            key = certificates.private_key()
+            _write(self.kubelet_client[1], certificates.pem(key))
+            _write(self.kubelet_client[0], certificates.self_signed(key, "kube-apiserver", serves=False))
 
     def write_kubeconfigs(self, url: str, authority: Path) -> None:
         """Write the kubeconfig of every user.
@@ -71,13 +77,14 @@ class Credentials:
             url: Where the API server is.
             authority: The certificate that it is trusted by.
         """
-        tokens = {
-            fields[2]: fields[0]
-            for line in self.tokens.read_text().splitlines()
-            if (fields := line.split(","))
-        }
+        tokens = self._known()
         for name in USERS:
             _write(self.kubeconfig(name), kubeconfig(url, authority.read_bytes(), name, tokens[name]))
+
+    def _known(self) -> dict[str, str]:
+        """Tokens by the names of their users."""
+        lines = self.tokens.read_text().splitlines() if self.tokens.exists() else []
+        return {fields[2]: fields[0] for line in lines if (fields := line.split(","))}
 
 
 def kubeconfig(url: str, authority: bytes, user: str, token: str) -> str:

@@ -15,7 +15,7 @@ from turnout.domain.errors import PermanentError, TemporaryError
 from turnout.fabric import whole
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes.apply import Applier
-from turnout.lab.cluster import binary, toolchain
+from turnout.lab.cluster import programs, toolchain
 
 SOURCES = Path(__file__).parent / "definitions.yaml"
 
@@ -56,7 +56,7 @@ def ensure(progress: Progress | None = None, *, env: dict[str, str] | None = Non
         TemporaryError: A module could not be fetched.
     """
     key = hashlib.sha256(SOURCES.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:12]
-    kept = binary.cache() / f"definitions-{key}.json"
+    kept = programs.cache() / f"definitions-{key}.json"
     if not kept.is_file():
         go = toolchain.go(progress, env=env)
         found = [

@@ -68,6 +68,7 @@ class Servers:
     def api_server(self) -> ServerSpec:
         """The API server: RBAC on, service accounts' tokens signed, everything else as it is by default."""
         key = self.credentials.service_accounts
+        certificate, certificate_key = self.credentials.kubelet_client
         alone = self.address != _LOOPBACK
         return self._spec(
             API_SERVER, (API_SERVER,), f"{self.url}/readyz",
@@ -81,6 +82,7 @@ class Servers:
             # An Endpoints object may not name loopback, so there is none.
             f"--endpoint-reconciler-type={'lease' if alone else 'none'}",
             f"--cert-dir={self.authority.parent}", "--kubelet-preferred-address-types=InternalIP",
+            f"--kubelet-client-certificate={certificate}", f"--kubelet-client-key={certificate_key}",
         )  # fmt: skip
 
     def controllers(self) -> ServerSpec:

@@ -1,5 +1,5 @@
-// One binary with the parts of a Kubernetes control plane, each called by its own name: etcd, the API server, the
-// controller manager and the scheduler; and kwok, which keeps made-up nodes and their pods alive.
+// One binary with the parts of a Kubernetes, each called by its own name: etcd, the API server, the controller manager
+// and the scheduler; kubelet and kube-proxy of a real node; and kwok, which keeps made-up nodes and their pods alive.
 package main
 
 import (
@@ -17,7 +17,9 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"  //
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 	nodestages "sigs.k8s.io/kwok/kustomize/stage/node/fast"
 	leasestages "sigs.k8s.io/kwok/kustomize/stage/node/heartbeat-with-lease"
 	podstages "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
@@ -33,6 +35,8 @@ var parts = map[string]func(){
 	"kube-apiserver":          run(apiserver.NewAPIServerCommand),
 	"kube-controller-manager": run(controllers.NewControllerManagerCommand),
 	"kube-scheduler":          run(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
+	"kubelet":                 run(func() *cobra.Command { return kubelet.NewKubeletCommand(signals.SetupSignalContext()) }),
+	"kube-proxy":              run(proxy.NewProxyCommand),
 	"kwok":                    runKwok,
 	"kwok-stages":             printStages,
 }
@@ -46,7 +50,7 @@ func main() {
 		}
 	}
 	fmt.Fprintln(os.Stderr, "usage: control-plane PART [FLAGS]; parts: etcd, kube-apiserver,",
-		"kube-controller-manager, kube-scheduler, kwok, kwok-stages")
+		"kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kwok, kwok-stages")
 	os.Exit(2)
 }
 

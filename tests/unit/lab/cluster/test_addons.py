@@ -1,0 +1,30 @@
+from turnout.lab.cluster.addons import names, objects
+
+
+def test_an_addon_brings_along_what_it_needs_in_the_order_of_their_start():
+    """Whatever is asked for comes after all that it needs; nothing else comes along."""
+    assert names.complete(()) == ()
+    assert names.complete((names.NODE,)) == (names.NODE,)
+
+
+def test_a_deployment_is_available_when_its_newest_template_runs():
+    """Neither an older template's pods nor some of the newest one's are enough."""
+    done = {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 2},
+    }
+
+    assert objects.available(done)
+    assert not objects.available(done | {"status": {}})
+    assert not objects.available(done | {"status": done["status"] | {"observedGeneration": 1}})
+    assert not objects.available(done | {"status": done["status"] | {"updatedReplicas": 1}})
+
+
+def test_a_condition_holds_only_when_it_is_there_and_true():
+    """No condition is not a condition that holds."""
+    ready = objects.condition("Ready")
+
+    assert not ready({})
+    assert not ready({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})
+    assert ready({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})

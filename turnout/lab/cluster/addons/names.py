@@ -1,0 +1,14 @@
+"""The names of add-ons, and what each needs."""
+
+NODE = "node"
+NEEDS: dict[str, tuple[str, ...]] = {NODE: ()}
+"""By name, in the order in which they come up: what each needs."""
+
+
+def complete(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names with all that they need, in the order in which they come up."""
+    wanted = set(names)
+    for name in reversed(NEEDS):
+        if name in wanted:
+            wanted.update(NEEDS[name])
+    return tuple(name for name in NEEDS if name in wanted)

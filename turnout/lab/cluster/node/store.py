@@ -1,0 +1,77 @@
+"""The node's images: made when they are first needed, and brought into containerd."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from turnout.domain.errors import NotFoundError
+from turnout.fabric.board import Board
+from turnout.fabric.state import State
+from turnout.lab.cluster import images
+from turnout.lab.cluster.node import inside
+
+
+@dataclass(frozen=True)
+class Store:
+    """The images of one node.
+
+    Attributes:
+        process: A process in the node's namespaces.
+        root: The state directory, which has room for archives on their way.
+    """
+
+    process: int
+    root: Path
+
+    def ensure(self, program: Path) -> str:
+        """Bring an image of one program into the store unless it is there.
+
+        Returns:
+            Its reference, which changes with the program.
+
+        Raises:
+            TemporaryError: containerd did not take it.
+        """
+        reference = images.reference(program)
+        if reference not in self.references():
+            with tempfile.TemporaryDirectory(dir=self.root) as folder:
+                archive = Path(folder) / "image.tar"
+                images.of_program(program, archive)
+                self.load(archive)
+        return reference
+
+    def load(self, archive: Path) -> None:
+        """Bring an image into the store.
+
+        Args:
+            archive: As `docker save` writes it.
+
+        Raises:
+            TemporaryError: containerd did not take it.
+        """
+        self._ctr("import", str(archive))
+
+    def references(self) -> set[str]:
+        """References of the images that are there."""
+        return set(self._ctr("list", "--quiet").split())
+
+    def _ctr(self, *arguments: str) -> str:
+        command = ("ctr", f"--address={inside.SOCKET}", "--namespace=k8s.io", "images", *arguments)
+        return inside.run(self.process, *command)
+
+
+def of(root: Path) -> Store:
+    """The images of a cluster that is up.
+
+    Args:
+        root: Its state directory.
+
+    Raises:
+        NotFoundError: It is not up.
+    """
+    if not (process := Board(State(root)).supervisor()):
+        raise NotFoundError(
+            f"cluster in {root}", observed="not up", limit="a cluster with a real node",
+            remedy="Run: turnout lab cluster up --with node",
+        )  # fmt: skip
+    return Store(process, root)

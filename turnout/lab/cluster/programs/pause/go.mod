@@ -1,0 +1,3 @@
+module turnout/pause
+
+go 1.26.0
