@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -129,6 +131,19 @@ def test_what_the_user_has_to_give_is_named_before_anything_is_applied(applier):
         installation.install(applier, objects)
     assert names(applier, "/apis/apps/v1/namespaces/turnout/deployments") == set()
     assert names(applier, f"{SPACE}/services") == set()
+
+
+def test_the_command_installs_and_says_why_something_does_not_run(applier, control_plane):
+    """No node has room here: after the time that it was given, it names a pod and what the scheduler says."""
+    shipped.give(applier, shipped.rendered("laptop"))
+    done = subprocess.run(
+        [sys.executable, "-m", "turnout", "install", "laptop", "--wait", "5",
+         "--kubeconfig", control_plane.kubeconfig],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "objects applied in namespace turnout" in done.stdout
+    assert re.search(r"pod turnout-\S+: Unschedulable: ", done.stderr), done.stderr
 
 
 def test_another_overlay_takes_away_what_it_has_not(applier):
