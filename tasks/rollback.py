@@ -44,11 +44,15 @@ def take_back(model: str, attempt: str, reason: str, by: str) -> Evidence:
 
 @step(name="undeploy", task_run_name="{attempt}")
 def undeploy(model: str, attempt: str) -> None:
-    """Take down what the attempt had deployed, once requests that were under way have had their time."""
+    """Take down what the attempt had deployed, once requests that were under way have had their time.
+
+    Legacy has all of its traffic again; its autoscaler may decide on its size as before.
+    """
     wiring = current()
     _see_out(wiring, model, attempt, wiring.contract(model).policy)
     for runtime in wiring.runtimes():
         runtime.undeploy(attempt)
+    wiring.legacy_size.release(model)
 
 
 def _see_out(wiring: Wiring, model: str, attempt: str, policy: RoutePolicy) -> None:

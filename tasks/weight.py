@@ -26,10 +26,11 @@ def raise_to(model: str, attempt: str, weight: float, *, gate: Gate, lease_secon
 
     Raises:
         RefusedError: Nobody approved so much, or the attempt is not the live one.
-        TemporaryError: The router does not report the change.
+        TemporaryError: The router does not report the change, or legacy is not ready at its full size.
     """
     require_permitted(current().contract(model).rollout, gate, attempt, weight)
     approved(model, attempt, gate)
+    current().legacy_size.pin(model)
     return _change(model, attempt, weight, lease_seconds)
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from turnout.domain.approval import Approvals
 from turnout.domain.contract import Contract
-from turnout.domain.errors import UnsupportedError
+from turnout.domain.errors import NotFoundError, UnsupportedError
 from turnout.domain.evidence import EvidenceStore
 from turnout.domain.expectations import Validator
+from turnout.domain.inventory import Inventory
+from turnout.domain.legacy_size import AsItIs, LegacySize
 from turnout.domain.package import PackageRegistry
 from turnout.domain.route import Router
 from turnout.domain.server import Servers
@@ -123,6 +125,28 @@ class Wiring:
         from runtimes.kserve import KServe
 
         return KServe(self.settings.legacy)
+
+    @cached_property
+    def legacy_size(self) -> LegacySize:
+        """What keeps legacy at its full size: nothing has to where its servers are given one by one."""
+        if self.settings.estate == "manifests":
+            return AsItIs()
+        from turnout.fabric.kubernetes.apply import Applier
+        from turnout.fabric.kubernetes.legacy import KServeSize
+
+        return KServeSize(Applier(self.settings.kubeconfig, self.settings.context), self._place)
+
+    def _place(self, model: str) -> tuple[str, str]:
+        """Namespace and name of a model's InferenceService, as discovery found it."""
+        file = self.state.work / "inventory.json"
+        inventory = Inventory.model_validate_json(file.read_bytes()) if file.is_file() else None
+        found = inventory.workload(model) if inventory else None
+        if found is None:
+            raise NotFoundError(
+                f"legacy of {model}", observed="not in the inventory", limit="a discovered workload",
+                remedy="Run discover.",
+            )  # fmt: skip
+        return found.namespace, found.name
 
     @cached_property
     def triton(self) -> "Runtime":

@@ -16,7 +16,7 @@ from turnout.domain.approval import Approval, Decision, Gate
 from turnout.domain.attempt import End, Hold, Outcome
 from turnout.domain.canary import SentinelReport, StepCourse
 from turnout.domain.contract import AnswerKind, Contract, Rollout, SameAnswer, Tensor, Wire
-from turnout.domain.errors import RefusedError
+from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.domain.evidence import Evidence, Phase, Verdict
 from turnout.domain.gate import Answer, Ask
 from turnout.domain.rollout import Stage, change
@@ -152,6 +152,37 @@ def test_an_approved_weight_is_raised_with_its_lease_and_never_lowered(wiring):
     renew(MODEL, ATTEMPT, 999)
     assert raise_weight.fn(MODEL, ATTEMPT, 0.1) == 0.5
     assert wiring.router.read(MODEL).step_lease_seconds == 60
+
+
+@dataclass
+class Size:
+    """Legacy whose replicas are not all ready until a test says so."""
+
+    ready: bool = False
+    pinned: list[str] = field(default_factory=list)
+
+    def pin(self, model):
+        """Keep it; refuse while it is not ready."""
+        self.pinned.append(model)
+        if not self.ready:
+            raise TemporaryError(model, observed="1 of 2 ready", limit="its full size", remedy="wait")
+
+    def release(self, _model):
+        """Nothing to give back."""
+
+
+def test_no_weight_rises_before_legacy_is_at_its_full_size(wiring):
+    """It keeps the room for everything first; and for nobody's sake without an approval."""
+    wiring.legacy_size = size = Size()
+    with pytest.raises(RefusedError):
+        raise_weight.fn(MODEL, ATTEMPT, 0.1)
+    assert size.pinned == []
+    _approve(wiring, Gate.CANARY, _shadow(wiring))
+    with pytest.raises(TemporaryError, match="full size"):
+        raise_weight.fn(MODEL, ATTEMPT, 0.1)
+    assert wiring.router.read(MODEL).weight == 0
+    size.ready = True
+    assert raise_weight.fn(MODEL, ATTEMPT, 0.1) == 0.1
 
 
 def test_the_canarys_approval_does_not_reach_the_cutover(wiring):

@@ -1,0 +1,86 @@
+"""Legacy kept at its full size, by real InferenceServices and Deployments of a real API server."""
+
+import pytest
+
+from tests.cluster import simulated
+from turnout.domain.errors import TemporaryError
+from turnout.domain.legacy_size import BEFORE
+from turnout.fabric.kubernetes import legacy
+from turnout.fabric.kubernetes.legacy import KServeSize
+from turnout.fabric.kubernetes.waiting import Waiter
+
+NODE = "legacy-0"
+SETTINGS = {
+    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node(applier):
+    """A made-up node."""
+    made = simulated.node(NODE, "legacy", "n2-standard-4", "3900m", "15Gi")
+    simulated.bring_up(applier, [made])
+    yield
+    applier.delete(made)
+
+
+def service(namespace, **predictor):
+    """An InferenceService."""
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService",
+        "metadata": {"name": "iris", "namespace": namespace},
+        "spec": {"predictor": {"model": {"modelFormat": {"name": "sklearn"}}, **predictor}},
+    }  # fmt: skip
+
+
+def deployment(namespace, replicas):
+    """What KServe makes of it in Standard mode, as its autoscaler has sized it."""
+    labels = {"serving.kserve.io/inferenceservice": "iris", "component": "predictor"}
+    spec = {
+        "nodeSelector": {"kubernetes.io/hostname": NODE},
+        "containers": [{"name": "kserve-container", "image": "i", "securityContext": SETTINGS}],
+    }
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "iris-predictor", "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": replicas, "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }  # fmt: skip
+
+
+def now(applier, item):
+    """The predictor's least and the annotation, as the API server has them."""
+    found = applier.call("GET", applier.path(item))
+    return found["spec"]["predictor"].get("minReplicas"), (found["metadata"].get("annotations") or {}).get(
+        BEFORE
+    )
+
+
+def test_legacy_keeps_what_it_runs_on_until_it_is_released(applier, namespace):
+    """Three replicas run: three are its least, also when it is pinned again, and afterwards its own again."""
+    item, made = service(namespace, minReplicas=1, maxReplicas=5), deployment(namespace, 3)
+    applier.apply([item, made])
+    Waiter(applier).until_ready([made], within_seconds=120)
+    size = KServeSize(applier, lambda _: (namespace, "iris"))
+    size.pin("iris")
+    assert now(applier, item) == (3, '{"predictor": 1}')
+    version = applier.call("GET", applier.path(item))["metadata"]["resourceVersion"]
+    size.pin("iris")
+    assert applier.call("GET", applier.path(item))["metadata"]["resourceVersion"] == version
+    size.release("iris")
+    assert now(applier, item) == (1, None)
+    size.release("iris")
+
+
+def test_no_weight_rises_while_legacy_is_not_ready_at_its_size(applier, namespace, monkeypatch):
+    """Its least is two and one replica runs: said in words, and pinned all the same."""
+    monkeypatch.setattr(legacy, "READY_WITHIN_SECONDS", 1.0)
+    item, made = service(namespace, minReplicas=2), deployment(namespace, 1)
+    applier.apply([item, made])
+    Waiter(applier).until_ready([made], within_seconds=120)
+    with pytest.raises(TemporaryError, match=r"not ready: \{.predictor.: 1\}"):
+        KServeSize(applier, lambda _: (namespace, "iris")).pin("iris")
+    assert now(applier, item) == (2, '{"predictor": 2}')

@@ -1,0 +1,90 @@
+"""How many replicas legacy keeps while a candidate takes its traffic, as patches of its InferenceService.
+
+With every step of a canary legacy has less to do, and its autoscaler would let replicas go; a rollback would
+then send everything to the few that are left (Argo Rollouts' users met that, #3372). So what legacy runs on
+before a raise is its least from then on, until the attempt has ended; what its least was before stands in an
+annotation. Pure.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+Object = dict[str, Any]
+
+BEFORE = "turnout.dev/legacy-min-replicas-before"
+"""The least of each component before it was pinned, as JSON; null: it had said none."""
+ROLES = ("predictor", "transformer", "explainer")
+
+
+class LegacySize(Protocol):
+    """Keeps legacy at the size that it has."""
+
+    def pin(self, model: str) -> None:
+        """See that legacy keeps what it runs on; harmless when it does.
+
+        Raises:
+            TemporaryError: Its replicas are not all ready, or somebody else writes to it at the same time.
+        """
+
+    def release(self, model: str) -> None:
+        """Give its autoscaler its own least back; harmless when it has it."""
+
+
+class AsItIs:
+    """Legacy whose size nothing changes: the lab's servers are one process each."""
+
+    def pin(self, model: str) -> None:
+        """Nothing would make it smaller."""
+
+    def release(self, model: str) -> None:
+        """Nothing was pinned."""
+
+
+def full(service: Object, running: Mapping[str, int]) -> dict[str, int]:
+    """How many replicas of each component are its full size: what runs, its own least, and one at least.
+
+    Args:
+        service: The InferenceService.
+        running: Replicas that its autoscaler wants at this moment, by component.
+    """
+    found = {}
+    for role, component in _components(service):
+        size = max(component.get("minReplicas", 1), running.get(role, 0), 1)
+        most = component.get("maxReplicas") or size  # 0 or none: without a bound
+        found[role] = min(size, most)
+    return found
+
+
+def pinning(service: Object, running: Mapping[str, int]) -> Object | None:
+    """The merge patch that makes the full size the least; None where it is so already.
+
+    A second pin never lowers the first one, and keeps what the least was before that.
+    """
+    wanted = full(service, running)
+    before = {role: component.get("minReplicas") for role, component in _components(service)}
+    annotations = service["metadata"].get("annotations") or {}
+    if BEFORE in annotations and wanted == before:
+        return None
+    kept = annotations.get(BEFORE, json.dumps(before, sort_keys=True))
+    return _patch(service, {BEFORE: kept}, {role: {"minReplicas": size} for role, size in wanted.items()})
+
+
+def releasing(service: Object) -> Object | None:
+    """The merge patch that gives each component its least from before back; None where none was pinned."""
+    kept = (service["metadata"].get("annotations") or {}).get(BEFORE)
+    if kept is None:
+        return None
+    before = json.loads(kept)
+    there = {role for role, _ in _components(service)}
+    spec = {role: {"minReplicas": least} for role, least in before.items() if role in there}
+    return _patch(service, {BEFORE: None}, spec)
+
+
+def _patch(service: Object, annotations: Object, spec: Object) -> Object:
+    version = service["metadata"]["resourceVersion"]  # refused, if somebody has written meanwhile
+    return {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": spec}
+
+
+def _components(service: Object) -> Iterator[tuple[str, Object]]:
+    yield from ((role, service["spec"][role]) for role in ROLES if service["spec"].get(role))

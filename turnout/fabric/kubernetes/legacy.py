@@ -1,0 +1,90 @@
+"""Keeps a model's InferenceService at its full size; KServe hands the least on to its autoscaler."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from turnout.domain.errors import TemporaryError
+from turnout.domain.legacy_size import full, pinning, releasing
+from turnout.fabric.kubernetes.apply import Applier, ConflictError
+
+Object = dict[str, Any]
+
+READY_WITHIN_SECONDS = 300.0
+"""What is pinned runs already, as a rule; an InferenceService that had scaled to zero has to load."""
+_POLL_SECONDS = 1.0
+_TRIES = 5
+_MERGE = "application/merge-patch+json"
+
+
+class KServeSize:
+    """The size of legacy models on a cluster.
+
+    Args:
+        applier: The connection.
+        place: Namespace and name of a model's InferenceService.
+    """
+
+    def __init__(self, applier: Applier, place: Callable[[str], tuple[str, str]]) -> None:
+        """Keep the connection."""
+        self._applier = applier
+        self._place = place
+
+    def pin(self, model: str) -> None:
+        """See that legacy keeps what it runs on, and that all of it is ready.
+
+        Raises:
+            NotFoundError: There is no such InferenceService.
+            TemporaryError: Its replicas are not all ready, or somebody else writes to it at the same time.
+        """
+        service = self._write(model, lambda found: pinning(found, self._replicas(model, "spec", "replicas")))
+        wanted = full(service, {})
+        until = time.monotonic() + READY_WITHIN_SECONDS
+        while lacking := Counter(wanted) - Counter(self._replicas(model, "status", "readyReplicas")):
+            if time.monotonic() > until:
+                raise TemporaryError(
+                    f"legacy of {model}", observed=f"not ready: {dict(lacking)} of {wanted}",
+                    limit="its full size, before a candidate takes traffic",
+                    remedy="Look at its pods; then start the run again.",
+                )  # fmt: skip
+            time.sleep(_POLL_SECONDS)
+
+    def release(self, model: str) -> None:
+        """Give its autoscaler its own least back.
+
+        Raises:
+            NotFoundError: There is no such InferenceService.
+            TemporaryError: Somebody else writes to it at the same time.
+        """
+        self._write(model, releasing)
+
+    def _write(self, model: str, patch_of: Callable[[Object], Object | None]) -> Object:
+        """Read, decide and write at the version that was read; returns the object as it then is."""
+        namespace, name = self._place(model)
+        path = f"/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices/{name}"
+        named = f"InferenceService {namespace}/{name}"
+        for _ in range(_TRIES):
+            found = self._applier.call("GET", path, named=named)
+            patch = patch_of(found)
+            if patch is None:
+                return found
+            try:
+                return self._applier.call("PATCH", path, {"fieldManager": "turnout"}, patch, named=named,
+                                          content=_MERGE)  # fmt: skip
+            except ConflictError:
+                continue
+        raise TemporaryError(
+            named, observed=f"changed by somebody else {_TRIES} times while it was written",
+            limit="a moment without other writers", remedy="Start the run again.",
+        )  # fmt: skip
+
+    def _replicas(self, model: str, part: str, field: str) -> dict[str, int]:
+        """A count of each component, over the Deployments that KServe, or Knative for it, has made."""
+        namespace, name = self._place(model)
+        chosen = {"labelSelector": f"serving.kserve.io/inferenceservice={name}"}
+        path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        counts: Counter[str] = Counter()
+        for each in self._applier.call("GET", path, chosen, named="legacy's Deployments")["items"]:
+            counts[each["metadata"]["labels"].get("component", "predictor")] += each[part].get(field, 0)
+        return dict(counts)
