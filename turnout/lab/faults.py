@@ -35,6 +35,30 @@ class Fault(StrEnum):
     """Each execution keeps so many `bytes` more, until something kills it."""
 
 
+class Broken(StrEnum):
+    """Kinds of broken candidate that never get to a canary (docs/broken-candidates.md; `tests/heavy`).
+
+    What is broken lies in the package or in serving. Each answers, and answers well-formed.
+    """
+
+    WRONG_CLASS_ORDER = "wrong class order"
+    """Each probability stands where another class's belongs."""
+    ROUNDED_PREPROCESSING = "float rounding in preprocessing"
+    """Features are rounded before the model sees them."""
+    WRONG_TOKENIZER = "wrong tokenizer"
+    """The prompt becomes other tokens."""
+    WRONG_CHAT_TEMPLATE = "wrong chat template"
+    """The chat becomes another prompt."""
+    TRUNCATED_WEIGHTS = "truncated weights"
+    """A weight file was cut short on its way."""
+    LOST_NORMALISATION = "swapped embeddings normalisation"
+    """Vectors point the right way and have other lengths."""
+    STALE_VERSION = "stale model version"
+    """What was trained on older data, under the same name."""
+    CHANGED_SAMPLING = "sampling defaults changed"
+    """Where a client says nothing, the server samples in another way."""
+
+
 PARAMETERS = {
     Fault.FAILING: "share",
     Fault.HANGING: "seconds",

@@ -9,13 +9,16 @@ from sklearn.datasets import load_diabetes
 
 from runtimes import Endpoint, wire
 from tasks.deploy import deploy_candidate
-from tasks.package import package_model
 from tasks.plan_lines import unblocked
+from tests.heavy.broken import replaced, stopped_in_package
 from turnout.domain.comparison import compare
 from turnout.domain.evidence import Verdict
 from turnout.lab import exchange
+from turnout.lab.faults import Broken
 
 MODELS = ["sentences", "severity"]
+
+pytestmark = pytest.mark.usefixtures("ray")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -26,10 +29,9 @@ def test_the_plan_lets_them_through(wiring, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_clients_cannot_tell_the_candidate_from_legacy(wiring, packaged, rows, model):
+def test_clients_cannot_tell_the_candidate_from_legacy(wiring, packaged_once, rows, model):
     """Rows that were not in the golden set, one and several at a time, in the clients' own protocol."""
-    proof = packaged(model)
-    assert proof.verdict is Verdict.PASS, proof.reasons
+    proof = packaged_once(model)
     assert proof.measurements["compared"] > 0
     deployed = deploy_candidate.fn(model, proof.attempt)
     assert deployed.verdict is Verdict.PASS, deployed.reasons
@@ -45,33 +47,7 @@ def test_clients_cannot_tell_the_candidate_from_legacy(wiring, packaged, rows, m
     wiring.ray_serve.undeploy(proof.attempt)
 
 
-@pytest.fixture
-def broken(wiring, state, packaged):
-    """Packages a model from files that were changed since legacy loaded them; they are put back."""
-    kept = []
-
-    def package(model, name, change):
-        packaged(model)
-        file = state.model_files(model) / name
-        kept.append((file, file.read_bytes()))
-        change(file)
-        return package_model.fn(model, wiring.attempts.new(model).id)
-
-    yield package
-    for file, content in kept:
-        file.write_bytes(content)
-
-
-def stopped_with_examples(evidence):
-    """The package fails and is registered nowhere; the examples show requests with both answers."""
-    assert evidence.verdict is Verdict.FAIL
-    assert evidence.measurements["package"] is None
-    examples = evidence.measurements["examples"]
-    assert examples
-    assert all(one["request"] and one["legacy"] != one["converted"] for one in examples)
-    return examples
-
-
+@pytest.mark.broken(Broken.LOST_NORMALISATION)
 def test_embeddings_that_lost_their_normalisation_are_stopped(broken):
     """Every cosine is 1; the lengths give it away, and each example says so."""
 
@@ -79,10 +55,11 @@ def test_embeddings_that_lost_their_normalisation_are_stopped(broken):
         modules = [one for one in json.loads(file.read_text()) if not one["type"].endswith("Normalize")]
         file.write_text(json.dumps(modules))
 
-    examples = stopped_with_examples(broken("sentences", "modules.json", swap))
+    examples = stopped_in_package(broken("sentences", "modules.json", swap))
     assert all("cosine 1.00000" in one["what"] and "length 1 became" in one["what"] for one in examples)
 
 
+@pytest.mark.broken(Broken.STALE_VERSION)
 def test_a_stale_version_of_one_model_of_a_graph_is_stopped(broken):
     """What is stored was trained on the grades of another year: the same form, other labels."""
 
@@ -92,23 +69,21 @@ def test_a_stale_version_of_one_model_of_a_graph_is_stopped(broken):
         estimates = joblib.load(file.parents[1] / "progression" / "model.joblib").predict(features)
         joblib.dump(joblib.load(file).fit(estimates, grades), file)
 
-    examples = stopped_with_examples(broken("severity", "grade/model.joblib", stale))
+    examples = stopped_in_package(broken("severity", "grade/model.joblib", stale))
     assert all("became" in one["what"] for one in examples)
 
 
 def test_embeddings_that_differ_by_noise_alone_are_not_stopped(broken):
     """Other hardware, other last digits: every vector is off by a little, and the package passes."""
-
-    def noisy(file):
-        text = file.read_text()
-        changed = text.replace(
+    evidence = broken(
+        "sentences",
+        "predictor.py",
+        lambda file: replaced(
+            file,
             "return list(vectors.tolist())",
             "return list((vectors + np.random.default_rng().normal(0, 1e-5, vectors.shape)).tolist())",
-        )
-        assert changed != text
-        file.write_text(changed)
-
-    evidence = broken("sentences", "predictor.py", noisy)
+        ),
+    )
     assert evidence.verdict is Verdict.PASS, evidence.reasons
     assert evidence.measurements["differing"] == 0
     assert evidence.measurements["largest_distance"] > 0

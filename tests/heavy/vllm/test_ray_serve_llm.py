@@ -76,12 +76,12 @@ def _await(process, log):
 
 
 def test_replicas_of_ray_answer_as_legacy_does_by_the_path_that_clients_call(
-    wiring, ask, pinned, legacy, under_control
+    wiring, ask, pinned, legacy_port, under_control
 ):
     """The same prompts, streamed and not, become the same tokens."""
     contract = wiring.contract(MODEL)
     found = []
     for row in chats.rows()[:COMPARED]:
-        old, new = (parsed(contract, ask(port, pinned(row))) for port in (legacy, under_control))
+        old, new = (parsed(contract, ask(port, pinned(row)).body) for port in (legacy_port, under_control))
         found.append(compare(contract, old, new))
     assert not any(one.differs for one in found), [one.what for one in found]

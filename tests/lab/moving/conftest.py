@@ -1,174 +1,33 @@
-"""The lab's estate on its real legacy servers, with what the phases before packaging would have kept."""
-
-import json
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+"""The lab's three quick models on their real legacy servers, with what packaging needs of earlier phases."""
 
 import pytest
 
-from tasks.discover import discover_estate
-from tasks.package import package_model
-from tasks.plan import plan_estate
-from turnout.domain.contract import Contract
-from turnout.domain.evidence import Evidence, Verdict
-from turnout.domain.route import Backend, Registration
-from turnout.fabric import environments, ports
-from turnout.fabric.processes import Processes
-from turnout.fabric.registry.evidence import MemoryEvidence
-from turnout.fabric.registry.packages import MemoryPackages
-from turnout.fabric.router.memory import MemoryRouter
-from turnout.fabric.state import State
-from turnout.fabric.tether import tethered
-from turnout.lab import estate, exchange, legacy_servers, models, ray_head
-from turnout.lab.lab_ports import NAMES
-from turnout.settings import Settings
-from turnout.wiring import migrating
-from turnout.wiring.migrating import Wiring
-
-GOLDEN = 40
-"""Requests in a golden set here: every class and more, in little time."""
+from tests.served_estate import (  # noqa: F401 -- fixtures
+    _in_force,
+    asked,
+    chosen_ports,
+    golden,
+    legacy,
+    packaged_once,
+    ray,
+    rows,
+    servers,
+    state,
+    wiring,
+)
+from turnout.fabric import environments
 
 
 @pytest.fixture(scope="package")
-def state() -> Iterator[State]:
-    """A state directory with a short name: Ray puts sockets below it."""
-    with tempfile.TemporaryDirectory(prefix="turnout-") as directory:
-        yield State(Path(directory))
+def served() -> tuple[str, ...]:
+    """One V2 model and two V1 models."""
+    return ("iris", "diabetes", "cancer")
 
 
 @pytest.fixture(scope="package")
-def trained(state: State) -> None:
-    """The estate, its models trained."""
-    estate.lay_out(state)
-    for model in estate.laid_out(state):
-        models.train(model, state)
-
-
-@pytest.fixture(scope="package")
-def servers(state: State, trained: None) -> Iterator[Processes]:  # noqa: ARG001 -- trained before
-    """Where servers run; all of them end with the tests."""
-    with tethered(state):
-        yield Processes(state)
-
-
-@pytest.fixture(scope="package")
-def chosen_ports() -> dict[str, int]:
-    """A lab's ports."""
-    chosen: dict[str, int] = {}
-    for name in NAMES:
-        chosen[name] = ports.pick(set(chosen.values()))
-    return chosen
-
-
-@pytest.fixture(scope="package")
-def legacy(state: State, servers: Processes, chosen_ports: dict[str, int]) -> Iterator[dict[str, str]]:
-    """The three legacy models, served; their addresses."""
-    served = estate.laid_out(state)
-    specs = [spec for model in served for spec in legacy_servers.specs(model, state, chosen_ports)]
-    for spec in specs:
-        servers.ensure(spec, ready_within_seconds=120)
-    yield {model.name: f"127.0.0.1:{chosen_ports[model.port]}" for model in served}
-    for spec in reversed(specs):
-        servers.stop(spec.name)
-
-
-@pytest.fixture(scope="package")
-def ray(state: State, servers: Processes, chosen_ports: dict[str, int]) -> Iterator[dict[str, int]]:
-    """The lab's Ray with Serve on it."""
-    try:
-        servers.ensure(ray_head.spec(state, chosen_ports), ready_within_seconds=120)
-        ray_head.start_serve(servers, chosen_ports, within_seconds=150)
-        yield chosen_ports
-    finally:
-        servers.stop(ray_head.NAME)
-        ray_head.clear(state)
-
-
-@pytest.fixture(scope="package")
-def wiring(
-    state: State, servers: Processes, legacy: dict[str, str], chosen_ports: dict[str, int]
-) -> Iterator[Wiring]:
-    """The adapters, real where a model is opened, converted or served; discovered and planned."""
-    settings = Settings(
-        state=state.root,
-        manifests=state.estate / "manifests",
-        contracts=state.estate / "contracts",
-        pools=state.estate / "pools.yaml",
-        owners=state.estate / "owners.yaml",
-        ray_dashboard=f"http://127.0.0.1:{chosen_ports['ray-dashboard']}",
-        ray_serve=f"http://127.0.0.1:{chosen_ports['ray-serve']}",
-        legacy=legacy,
-    )
-    registry, router = MemoryPackages(state.root / "registry", volume=state.volume), MemoryRouter()
-    built = Wiring(settings, evidence=MemoryEvidence(), packages=registry, router=router, servers=servers)
-    for number, model in enumerate(legacy):
-        stable = Backend(name=f"{model}-legacy", port=int(legacy[model].rpartition(":")[2]))
-        router.register(Registration(model=model, listen_port=40_000 + number, stable=stable))
-    migrating.use(built)
-    discover_estate.fn()
-    plan_estate.fn()
-    yield built
-    built.validator.close()
-    migrating.use(None)
-
-
-@pytest.fixture(autouse=True)
-def _in_force(wiring: Wiring) -> None:
-    """Tasks find this wiring, also after another package's test had its own in force in between."""
-    migrating.use(wiring)
-
-
-@pytest.fixture(scope="package")
-def rows(state: State) -> Callable[[str], list[list[float]]]:
-    """The rows that a model's clients send."""
-    return lambda model: json.loads(state.payloads(model).read_text())["rows"]
-
-
-@pytest.fixture(scope="package")
-def golden(wiring: Wiring, rows: Callable[[str], list[list[float]]]) -> Callable[[str], list[dict[str, Any]]]:
-    """Keeps a model's golden set, asked of its real legacy server, and returns its lines."""
-
-    def keep(model: str) -> list[dict[str, Any]]:
-        contract = wiring.contract(model)
-        kept = [_captured(wiring, contract, row) for row in rows(model)[:GOLDEN]]
-        file = wiring.state.work / "golden" / f"{model}.jsonl"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        return kept
-
-    return keep
-
-
-@pytest.fixture(scope="package")
-def packaged_once(wiring: Wiring, golden: Callable[[str], list[dict[str, Any]]]) -> Callable[[str], Evidence]:
-    """Packages a model the first time it is asked for; its passing evidence."""
-    made: dict[str, Evidence] = {}
-
-    def once(model: str) -> Evidence:
-        if model not in made:
-            golden(model)
-            made[model] = package_model.fn(model, wiring.attempts.new(model).id)
-        assert made[model].verdict is Verdict.PASS, made[model].reasons
-        return made[model]
-
-    return once
-
-
-def _captured(wiring: Wiring, contract: Contract, row: list[float]) -> dict[str, Any]:
-    body = exchange.request(contract, [row])
-    reply = wiring.legacy.predict(contract, body)
-    assert reply.status == 200, reply.body
-    return {
-        "at": time.time(),
-        "model": contract.model,
-        "arm": "legacy",
-        "request": body.decode(),
-        "response": reply.body.decode(),
-        "status": reply.status,
-    }
+def golden_requests() -> int:
+    """Every class and more, in little time."""
+    return 40
 
 
 @pytest.fixture(scope="package", autouse=True)
