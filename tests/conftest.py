@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_socket
+from hypothesis import settings
 
 from turnout.fabric import ports
 from turnout.fabric.processes import Processes
@@ -12,6 +13,10 @@ from turnout.fabric.state import State
 from turnout.fabric.tether import tethered
 
 HERE = Path(__file__).parent
+
+# A deadline tells of the machine: on loaded cores a pause of a second failed tests that take a millisecond.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -60,10 +60,10 @@ class StreamRecord:
 
 @dataclass(frozen=True, slots=True)
 class GenerationBounds:
-    """What makes a request a good one: its first token and its pace within these."""
+    """What makes a request a good one: its first token and its pace within these; no pace asked for: None."""
 
     first_token_seconds: float
-    between_seconds: float
+    between_seconds: float | None = None
 
 
 def measured(records: Sequence[StreamRecord], bounds: GenerationBounds | None = None) -> dict[str, Any]:
@@ -100,7 +100,8 @@ def good(record: StreamRecord, bounds: GenerationBounds) -> bool:
     first, between = record.first_token_seconds, record.between_seconds
     if not record.answered or first is None:
         return False
-    return first <= bounds.first_token_seconds and (between is None or between <= bounds.between_seconds)
+    at_pace = between is None or bounds.between_seconds is None or between <= bounds.between_seconds
+    return first <= bounds.first_token_seconds and at_pace
 
 
 def cost(records: Sequence[StreamRecord], price_per_hour_usd: float | None) -> dict[str, float | None]:

@@ -36,3 +36,8 @@ def pinned(contract: Contract, request: bytes) -> bytes | None:
     chat = {"logprobs": True, "top_logprobs": top} if "messages" in asked else {"logprobs": top}
     stream = {"stream_options": {"include_usage": True}} if asked.get("stream") else {}
     return json.dumps({**asked, **_GREEDY, **chat, **stream, "return_token_ids": True}).encode()
+
+
+def streamed(request: dict[str, Any]) -> dict[str, Any]:
+    """The request as one whose answer is streamed, its tokens counted by the server at the end."""
+    return {**request, "stream": True, "stream_options": {"include_usage": True}}
