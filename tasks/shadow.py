@@ -10,22 +10,22 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from tasks import step
+from runtimes import vllm
+from tasks import generation, load, step, task_metric
 from tasks.gate import passing
-from tasks.load import side_by_side
 from tasks.package import packaged
 from tasks.sufficiency import Pace, Sufficiency
 from tasks.usage import Usage
 from turnout import __version__
 from turnout.domain import evidence_tables, shadowing
-from turnout.domain.contract import Contract
+from turnout.domain.contract import AnswerKind, Contract
 from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
 from turnout.domain.expectations import Evidenced, SuiteResult, measured, reasons
 from turnout.domain.requests import ComparisonRecord
 from turnout.domain.route import Route, RouteChange
 from turnout.domain.shadowing import Finding
-from turnout.fabric import comparison_files
+from turnout.fabric import comparison_files, task_prompts
 from turnout.fabric.comparison_files import START
 from turnout.fabric.state import State
 from turnout.wiring.migrating import Wiring, current
@@ -61,12 +61,13 @@ def shadow_test(model: str, attempt: str) -> Evidence:
     usage = Usage(wiring.servers, attempt, legacy=route.stable.name)
     finding, comparisons = _found(wiring, contract, attempt, asked)
     results = _held(asked, comparisons, run=f"{attempt}-{Phase.SHADOW}")
+    finding = _at_its_task(wiring, contract, attempt, finding)
     measurements = (
         finding.measurements
         | measured(results)
         | {
             "resources": usage.measured(),
-            "load": _loaded(wiring, contract, attempt, finding),
+            **_loaded(wiring, contract, attempt, finding),
             "exchanges": _exchanges(wiring.state, model),
         }
     )
@@ -85,6 +86,7 @@ def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract, asked:
             "contract": contract.model_dump(mode="json"),
             "attempt": attempt,
             "suites": asked.digest,
+            "task": task_prompts.digest(wiring.settings.contracts, model) if contract.task else None,
         }
     )
 
@@ -158,14 +160,34 @@ def _held(
     return asked.held([evidence_tables.shadow_samples(comparisons, now_seconds=time.time())], run=run)
 
 
-def _loaded(wiring: Wiring, contract: Contract, attempt: str, finding: Finding) -> dict[str, Any] | None:
-    """What both arms carry, where their owner lets them be loaded, and the candidate does not differ."""
-    if not contract.baseline.load or finding.verdict is not Verdict.PASS:
-        return None
+def _at_its_task(wiring: Wiring, contract: Contract, attempt: str, finding: Finding) -> Finding:
+    """The finding with the owner's task in it: asked of a candidate that does not differ, and of legacy."""
+    if contract.task is None or finding.verdict is not Verdict.PASS:
+        return finding
     route = _live(wiring, contract.model, attempt)
     if route.candidate is None:
-        return None
-    return side_by_side(wiring, contract, {"legacy": route.stable, "candidate": route.candidate})
+        return finding
+    told = task_metric.asked(wiring, contract, legacy=route.stable, candidate=route.candidate)
+    if told is None:
+        return finding
+    measurements = finding.measurements | {"task": told.measurements}
+    if told.verdict is Verdict.PASS:
+        return Finding(Verdict.PASS, (*finding.reasons, told.reason), measurements)
+    return Finding(Verdict.FAIL if told.verdict is Verdict.FAIL else None, (told.reason,), measurements)
+
+
+def _loaded(wiring: Wiring, contract: Contract, attempt: str, finding: Finding) -> dict[str, Any]:
+    """What both arms carry, where their owner lets them be loaded, and the candidate does not differ."""
+    if not contract.baseline.load or finding.verdict is not Verdict.PASS:
+        return {}
+    route = _live(wiring, contract.model, attempt)
+    if route.candidate is None:
+        return {}
+    arms = {"legacy": route.stable, "candidate": route.candidate}
+    if contract.same_answer.kind is not AnswerKind.TEXT:
+        return {"load": load.side_by_side(wiring, contract, arms)}
+    tokenizer = wiring.state.work / "deployments" / attempt / vllm.FOLDER
+    return {"generation": generation.side_by_side(wiring, contract, arms, tokenizer=tokenizer)}
 
 
 def _sufficient(finding: Finding, results: list[SuiteResult]) -> Finding:

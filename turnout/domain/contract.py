@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from turnout.domain.route import CONTROL_SHARE, RoutePolicy
+from turnout.domain.task_metric import TaskMetric
 
 
 class Wire(StrEnum):
@@ -188,7 +189,8 @@ class BaselineLoad(BaseModel):
     Attributes:
         load: Load them, one rate after the other, until their answers are no longer within the bounds.
         ceiling_per_second: Highest rate that is ever sent, on top of the clients' own requests.
-        step_seconds: How long each rate is sent.
+        step_seconds: How long each rate is sent; a generating model is sent the ceiling alone, so long.
+        between_tokens_seconds: Pace that makes a generated text a good one, for the goodput; None: any.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -196,6 +198,7 @@ class BaselineLoad(BaseModel):
     load: bool = False
     ceiling_per_second: float | None = Field(default=None, gt=0, le=10_000)
     step_seconds: float = Field(default=3.0, ge=1, le=60)
+    between_tokens_seconds: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _has_a_ceiling(self) -> Self:
@@ -222,6 +225,7 @@ class Contract(BaseModel):
             a blocker (docs/adr/0004).
         transformer: What its KServe transformer is, where it has one.
         custom: What a container of one's own becomes: `python`, predictor.py beside the model's files.
+        task: How the owner scores generated text, and how much worse it may be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -239,6 +243,7 @@ class Contract(BaseModel):
     sticky: str | None = None
     transformer: Transformer | None = None
     custom: Literal["python"] | None = None
+    task: TaskMetric | None = None
 
     @field_validator("policy", mode="before")
     @classmethod
@@ -255,6 +260,8 @@ class Contract(BaseModel):
             raise ValueError(f"{self.wire} has tensors: inputs and outputs have to name them")
         if self.same_answer.kind is AnswerKind.TEXT and self.wire is not Wire.OPENAI:
             raise ValueError("same_answer.kind text goes with the wire openai")
+        if self.task is not None and self.same_answer.kind is not AnswerKind.TEXT:
+            raise ValueError("task goes with same_answer.kind text")
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from turnout.domain.outcomes import CLIENT_LEFT
 from turnout.domain.requests import Arm, RequestRecord
 from turnout.report import servers
 from turnout.report.facts import AttemptFacts, ModelFacts
+from turnout.report.interval import Interval
 from turnout.report.outcomes import Span
 from turnout.report.servers import ServerFigures
 from turnout.report.timing import reached_candidate
@@ -18,16 +19,6 @@ from turnout.report.timing import reached_candidate
 ALPHA = 0.05
 """Each interval misses the true value in at most 5 % of reports (95 % confidence)."""
 QUANTILES = (0.5, 0.95, 0.99)
-
-
-class Interval(BaseModel):
-    """An estimate with its 95 % interval; `high` is None where there is no upper end, all without data."""
-
-    model_config = ConfigDict(frozen=True)
-
-    estimate: float | None = None
-    low: float | None = None
-    high: float | None = None
 
 
 class ArmFigures(BaseModel):

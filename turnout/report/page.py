@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from turnout.domain import intervals
 from turnout.domain.contract import AnswerKind
 from turnout.report import answers, plots, story, suites
-from turnout.report.arms import ALPHA, Interval
+from turnout.report.arms import ALPHA
 from turnout.report.canvas import clock
 from turnout.report.facts import AttemptFacts, Facts, ModelFacts
+from turnout.report.interval import Interval
 from turnout.report.links import Link
 from turnout.report.outcomes import Span, span
 from turnout.report.summary import AttemptEntry, Summary
