@@ -7,7 +7,7 @@ from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served
 from runtimes.vllm import under_ray
-from runtimes.vllm.arguments import MODULE, arguments
+from runtimes.vllm.arguments import EMBED, MODULE, arguments
 from runtimes.vllm.engine import Place, settings
 from turnout.domain.accelerators import AcceleratorKind
 from turnout.domain.errors import UnsupportedError
@@ -21,17 +21,20 @@ _ASK_SECONDS = 120
 
 _ASK = """
 import json, urllib.request
-body = json.dumps({"model": %(model)s, "prompt": "1", "max_tokens": 1}).encode()
-asked = urllib.request.Request("http://127.0.0.1:%(port)d/v1/completions", body,
+body = json.dumps({"model": %(model)s, **%(request)s}).encode()
+asked = urllib.request.Request("http://127.0.0.1:%(port)d/v1/%(path)s", body,
                                {"Content-Type": "application/json"})
-assert json.load(urllib.request.urlopen(asked, timeout=%(seconds)d))["choices"]
+assert json.load(urllib.request.urlopen(asked, timeout=%(seconds)d))["%(answer)s"]
 """
+_TOKEN = {"path": "completions", "request": {"prompt": "1", "max_tokens": 1}, "answer": "choices"}
+_VECTOR = {"path": "embeddings", "request": {"input": "1"}, "answer": "data"}
 
 
 def manifests(served: Served) -> tuple[Object, ...]:
     """Deployment, Service and PodDisruptionBudget of an attempt whose replicas each fit on a host.
 
-    A pod has started once it has answered a real request for a token; from then on its health is asked for.
+    A pod has started once it has answered a real request for a token or a vector; from then on its health is
+    asked for.
 
     Raises:
         UnsupportedError: On a pool without accelerators, or over several MIG slices.
@@ -84,7 +87,9 @@ def _check(served: Served) -> None:
 
 def _container(served: Served) -> Object:
     model = served.assignment.model
-    ask = _ASK % {"model": json.dumps(model), "port": PORT, "seconds": _ASK_SECONDS}
+    pooling = served.runtime_config.get("engine", {}).get("runner") == EMBED["runner"]
+    told = {"model": json.dumps(model), "port": PORT, "seconds": _ASK_SECONDS}
+    ask = _ASK % (told | (_VECTOR if pooling else _TOKEN))
     healthy = {"httpGet": {"path": "/health", "port": "http"}}
     options = _options(served, tensor=served.assignment.accelerators, pipeline=1)
     return {

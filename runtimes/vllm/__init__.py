@@ -1,4 +1,4 @@
-"""vLLM: serves language models over OpenAI's protocol with continuous batching; one server an attempt.
+"""vLLM: language and embedding models over OpenAI's protocol, batched continuously; one server an attempt.
 
 Called by `tasks.package` (package) and `tasks.deploy` (deploy, undeploy). A model is served as Hugging Face
 saved it: nothing is converted, so its first proof is the shadow test. Its weights are not copied into the
@@ -13,8 +13,8 @@ from typing import Any
 
 from runtimes import Capabilities, Endpoint, Made, Source
 from runtimes.vllm import engine, server, weights
-from runtimes.vllm.arguments import PINNED
-from turnout.domain.contract import Contract, Wire
+from runtimes.vllm.arguments import EMBED, PINNED
+from turnout.domain.contract import AnswerKind, Contract, Wire
 from turnout.domain.errors import InvalidInputError, UnsupportedError
 from turnout.domain.model_facts import model_facts
 from turnout.domain.package import ExternalFiles
@@ -65,7 +65,7 @@ class VLLM:
                 limit="OpenAI's protocol", remedy="vLLM speaks no other: choose another runtime.",
             )  # fmt: skip
         say(f"{contract.model}: reading the digests of its weights")
-        asked = {**PINNED, **_owners(source.workload)}
+        asked = {**PINNED, **_embedding(source), **_owners(source.workload)}
         settings = engine.settings(
             contract.model, weights.config(folder), weights.size_bytes(folder), server.place(), asked
         )
@@ -157,10 +157,18 @@ def _owners(workload: Workload) -> dict[str, Any]:
     return {name: int(fact.value) for name, fact in said.items() if fact and fact.value != own}
 
 
+def _embedding(source: Source) -> dict[str, Any]:
+    """What vectors take besides; a text may be as long as the model's own folder says."""
+    if source.contract.same_answer.kind is not AnswerKind.EMBEDDING:
+        return {}
+    longest = weights.longest_text(source.path)
+    return {**EMBED, **({"max_model_len": longest} if longest else {})}
+
+
 def _carry(folder: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
     for name in weights.CARRIED:
         if (folder / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, target / name)
 
 

@@ -14,6 +14,10 @@ PINNED = {"generation_config": "vllm", "root_path": CLIENTS_ROOT}
 """What every package asks for. Without the first, vLLM samples as the model's generation_config.json says
 wherever a client says nothing, and another file would change the answers of unchanged clients."""
 
+EMBED = {"runner": "pooling", "convert": "embed"}
+"""What a package of embeddings asks for besides: vectors instead of tokens, pooled and brought to length as
+the model's own modules.json says."""
+
 
 def arguments(*, weights: str, model: str, port: int, options: Mapping[str, Any]) -> tuple[str, ...]:
     """The arguments behind `python -m`.

@@ -11,8 +11,11 @@ WEIGHTS = "*.safetensors"
 
 NEEDED = ("config.json", "tokenizer_config.json", "tokenizer.json")
 CARRIED = (*NEEDED, "generation_config.json", "chat_template.jinja", "special_tokens_map.json",
-           "model.safetensors.index.json", "vocab.json", "merges.txt", "added_tokens.json")  # fmt: skip
-"""Small files that are carried in the package itself: they decide the answer as much as the weights do."""
+           "model.safetensors.index.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json",
+           "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+           "config_sentence_transformers.json")  # fmt: skip
+"""Small files that are carried in the package itself: they decide the answer as much as the weights do. The
+last four are of sentence-transformers: how vectors are pooled and normalised, how long a text may be."""
 
 
 def config(folder: Path) -> dict[str, Any]:
@@ -28,6 +31,15 @@ def config(folder: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _unusable(folder, "config.json is no object")
     return found
+
+
+def longest_text(folder: Path) -> int | None:
+    """Tokens of the longest text that an embedding model takes, where its folder says so."""
+    try:
+        found = json.loads((folder / "sentence_bert_config.json").read_text())
+        return int(found["max_seq_length"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def weight_files(folder: Path) -> list[Path]:

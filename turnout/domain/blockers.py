@@ -128,7 +128,7 @@ def _impossible(
     return _named(
         (BlockerKind.UNSUPPORTED_FRAMEWORK, how.runtime is None, how.how),
         (BlockerKind.NOT_PACKAGED, unpackaged, f"Turnout does not package {found.framework} models yet"),
-        (BlockerKind.UNSUPPORTED_PROTOCOL, wire not in _WIRES, _protocol(wire)),
+        (BlockerKind.UNSUPPORTED_PROTOCOL, wire not in _WIRES or _unspoken(how, wire), _protocol(wire, how)),
         (BlockerKind.TRANSFORMER, *_transformer(found, contract, how)),
         (BlockerKind.MULTI_NODE, bool(found.extra.get("multi_node")), "it spans several nodes"),
         (BlockerKind.NO_STORAGE, not stored, "where its model is stored is unknown"),
@@ -149,9 +149,19 @@ def _roles(found: Workload) -> frozenset[str]:
     return frozenset(component.role for component in found.components)
 
 
-def _protocol(wire: str | None) -> str:
+def _unspoken(how: Way, wire: str | None) -> bool:
+    """VLLM speaks OpenAI's protocol alone, and no bridge stands in front of it."""
+    return how.runtime is TargetRuntime.VLLM and wire != "openai"
+
+
+def _protocol(wire: str | None, how: Way) -> str:
+    if wire is None:
+        return "what its clients speak is unknown"
+    unrouted = f"its clients speak {wire}: not routed yet"
     return (
-        "what its clients speak is unknown" if wire is None else f"its clients speak {wire}: not routed yet"
+        f"its clients speak {wire}, and vLLM OpenAI's protocol alone"
+        if wire in _WIRES and _unspoken(how, wire)
+        else unrouted
     )
 
 

@@ -34,9 +34,15 @@ class Way:
 WAYS = {
     "sklearn": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
     "xgboost": Way(TargetRuntime.TRITON, "converted to ONNX", packaged=True),
-    "lightgbm": Way(TargetRuntime.TRITON, "converted to ONNX"),
+    "lightgbm": Way(
+        TargetRuntime.TRITON, "served as it is by FIL: its repository can be generated, and is proved nowhere"
+    ),
     "onnx": Way(TargetRuntime.TRITON, "served as it is", packaged=True),
-    "pytorch": Way(TargetRuntime.TRITON, "TorchScript served as it is; a handler becomes a Python model"),
+    "pytorch": Way(
+        TargetRuntime.TRITON,
+        "TorchScript served as it is: its repository can be generated, and is proved nowhere; a handler "
+        "becomes a Python model",
+    ),
     "triton": Way(TargetRuntime.TRITON, "the same repository, if its backends still exist"),
     "tensorrt": Way(TargetRuntime.TRITON, "its engine, built for the same accelerator"),
     "mlflow": Way(TargetRuntime.RAY_SERVE, "its Python function in a Ray Serve application"),
@@ -48,11 +54,16 @@ WAYS = {
 }
 """By framework; Hugging Face models go by their task."""
 
+EMBEDDING = "text_embedding"
+"""Task of a Hugging Face server that answers with vectors."""
+
 TASKS = {
     "text_generation": Way(
         TargetRuntime.VLLM, "served as it is, below the path that its clients call", packaged=True
     ),
-    "text_embedding": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to embed"),
+    EMBEDDING: Way(
+        TargetRuntime.VLLM, "vLLM's pooling runner, converted to embed; served as it is", packaged=True
+    ),
     "sequence_classification": Way(TargetRuntime.VLLM, "vLLM's pooling runner, converted to classify"),
     "token_classification": Way(TargetRuntime.RAY_SERVE, "transformers in a Ray Serve application"),
     "fill_mask": Way(TargetRuntime.RAY_SERVE, "transformers in a Ray Serve application"),
@@ -91,7 +102,9 @@ def spoken(workload: Workload, contract: Contract | None) -> str | None:
     """What a model's clients speak; None: unknown.
 
     A manifest tells the predictor's protocol. Clients of a model with a transformer meet that, so there its
-    contract tells.
+    contract tells; and so it does of embeddings, which KServe's Hugging Face server answers over OpenAI's
+    protocol beside the one in the manifest.
     """
     behind = any(component.role == "transformer" for component in workload.components)
-    return str(contract.wire) if behind and contract is not None else workload.wire
+    told = behind or workload.extra.get("task") == EMBEDDING
+    return str(contract.wire) if told and contract is not None else workload.wire

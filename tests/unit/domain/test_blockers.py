@@ -81,3 +81,17 @@ def test_clients_of_a_transformer_speak_what_the_contract_says():
 def test_a_transformer_that_the_manifest_does_not_have_is_a_mismatch():
     """Code that clients never met is not put in front of them."""
     assert BlockerKind.CONTRACT_MISMATCH in _blockers(transformer=TOLD)
+
+
+def test_embeddings_move_to_vllm_where_their_clients_speak_openais_protocol():
+    """KServe's server answers them over both; the contract tells which one, and vLLM speaks one alone."""
+    found = IRIS.model_copy(
+        update={"framework": "huggingface", "wire": "v2", "extra": {"task": "text_embedding"}}
+    )
+    same = SameAnswer(kind="embedding")
+    for wire, blocked in (("openai", False), ("v2", True)):
+        contract = Contract(model="iris", wire=wire, inputs=(), outputs=(), same_answer=same)
+        (line,) = plan(Inventory(workloads=(found,)), (), Terms({"iris": contract})).lines
+        kinds = {blocker.kind for blocker in line.blockers}
+        assert not kinds & {BlockerKind.NOT_PACKAGED, BlockerKind.CONTRACT_MISMATCH}
+        assert (BlockerKind.UNSUPPORTED_PROTOCOL in kinds) is blocked

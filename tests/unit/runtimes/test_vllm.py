@@ -9,7 +9,7 @@ from runtimes import Source
 from runtimes.kubernetes import vllm as kubernetes
 from runtimes.kubernetes.served import Package, Served
 from runtimes.vllm import CONFIG, VLLM, weights
-from runtimes.vllm.arguments import MODULE, PINNED, arguments
+from runtimes.vllm.arguments import EMBED, MODULE, PINNED, arguments
 from runtimes.vllm.engine import BLOCK_TOKENS, MOST_SEQUENCES, Place, settings
 from turnout.domain.assignment import Assignment
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Tensor, Wire
@@ -136,6 +136,21 @@ def test_a_package_carries_what_decides_an_answer_and_names_its_weights(tmp_path
     assert external.location == saved.as_uri()
 
 
+def test_a_package_of_embeddings_pools_as_its_own_folder_says(tmp_path: Path, saved: Path):
+    """Vectors instead of tokens; pooling, length and the longest text are those of the model's folder."""
+    vectors = Contract(model="chat", wire=Wire.OPENAI, same_answer=SameAnswer(kind=AnswerKind.EMBEDDING))
+    (saved / "1_Pooling").mkdir()
+    for name in ("modules.json", "1_Pooling/config.json"):
+        (saved / name).write_text("{}")
+    (saved / "sentence_bert_config.json").write_text('{"max_seq_length": 256}')
+    directory = tmp_path / "package"
+    made = runtime(tmp_path).package(source(saved, vectors), directory, print)
+    assert made.config["engine"] == {**PINNED, **EMBED, "max_model_len": 256}
+    assert (directory / "weights" / "1_Pooling" / "config.json").is_file()
+    owners = runtime(tmp_path).package(source(saved, vectors, "--max-model-len=128"), tmp_path / "b", print)
+    assert owners.config["engine"]["max_model_len"] == 128
+
+
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_folder_that_lacks_something_is_no_model(tmp_path: Path, saved: Path, missing: str):
     """Pickled weights are code and do not count as weights."""
@@ -198,6 +213,20 @@ def test_a_cluster_starts_the_engine_as_the_lab_does_with_the_pools_memory():
     assert int(asked["max-model-len"]) == wanted.max_model_len
     assert int(asked["max-num-seqs"]) == wanted.max_num_seqs
     assert asked["tensor-parallel-size"] == "2"
+
+
+def test_a_pod_of_embeddings_has_started_once_it_has_answered_with_a_vector():
+    """The probe asks what its clients ask; of a chat that is a token."""
+    asked = {}
+    for engine in (PINNED, {**PINNED, **EMBED}):
+        (deployment, *_) = kubernetes.manifests(served(engine=dict(engine)))
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        asked[len(engine)] = container["startupProbe"]["exec"]["command"][-1]
+        compile(asked[len(engine)], "probe", "exec")
+    tokens, vectors = asked.values()
+    assert "/v1/completions" in tokens
+    assert "/v1/embeddings" in vectors
+    assert "--runner=pooling" in container["args"]
 
 
 def test_under_ray_the_prefix_is_the_applications():
