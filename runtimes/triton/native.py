@@ -26,6 +26,9 @@ FIL_FILES = {
 """By a file's ending: FIL's name of its format, and the file name that FIL looks for."""
 
 
+TORCHSCRIPT_FILES = frozenset({".pt", ".pth"})
+
+
 def write_torchscript(model_file: Path, contract: Contract, directory: Path) -> dict[str, Any]:
     """Lay a TorchScript file out; its inputs and outputs are the contract's, in that order.
 
@@ -35,7 +38,7 @@ def write_torchscript(model_file: Path, contract: Contract, directory: Path) -> 
     Raises:
         UnsupportedError: Not a TorchScript file: a handler is code, and no model.
     """
-    if model_file.suffix not in {".pt", ".pth"}:
+    if model_file.suffix not in TORCHSCRIPT_FILES:
         raise _unsupported(contract, f"the file {model_file.name}", "a TorchScript file (.pt)")
     model = _numbered(contract, Backend.PYTORCH, "{side}__{number}", str.upper, {"INFERENCE_MODE": "true"})
     return _write(model, model_file, "model.pt", contract, directory)

@@ -1,7 +1,7 @@
-"""`turnout package`: a registered package as files, for the volume or the image that a cluster mounts.
+"""`turnout package`: packages as files, for the volume or the image that a cluster mounts.
 
-What a pod then sees at /package is what the lab's server was started on: the same version, every file checked
-against its digest, the large ones brought in from where they lie.
+Of a registered package, what a pod then sees at /package is what the lab's server was started on: the same
+version, every file checked against its digest, the large ones brought in from where they lie.
 """
 
 from pathlib import Path
@@ -11,6 +11,7 @@ import click
 from turnout import settings
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.domain.package import PackageRegistry, PackageVersion
+from turnout.fabric import contracts
 from turnout.fabric.registry import files
 
 
@@ -43,12 +44,43 @@ def fetch(model: str, version: str | None, alias: str, directory: Path) -> None:
     )
 
 
+@command.command()
+@click.argument("model_file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--contract", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True,
+    help="The model's contract: the repository wears its names, types and shapes.",
+)  # fmt: skip
+@click.option(
+    "--to", "directory", type=click.Path(path_type=Path, file_okay=False), required=True,
+    help="New or empty folder for the model repository.",
+)  # fmt: skip
+def native(model_file: Path, contract: Path, directory: Path) -> None:
+    """Lay MODEL_FILE out for Triton's FIL or PyTorch backend, as it is.
+
+    TorchScript (.pt) goes to PyTorch; XGBoost (.json, .ubj), LightGBM (.txt) and Treelite (.tl) to FIL. Only
+    files are written: no Triton here has these backends, so nothing is proved, and no migration deploys them.
+    """
+    from runtimes.triton import native as backends  # noqa: PLC0415 -- protobuf loads slowly
+
+    if directory.exists() and any(directory.iterdir()):
+        raise _occupied(directory, "a new or empty folder")
+    agreed = contracts.load(contract.parent, contract.stem)
+    torch = model_file.suffix in backends.TORCHSCRIPT_FILES
+    write = backends.write_torchscript if torch else backends.write_fil
+    started = write(model_file, agreed, directory)
+    click.echo(f"{agreed.model} for Triton's backend {started['backend']}: {directory}; written, not proved")
+
+
 def _replaceable(directory: Path) -> None:
     """Refuse a folder with anything else in it: a package takes its whole place."""
     if not directory.exists() or (directory / files.MANIFEST).is_file() or not any(directory.iterdir()):
         return
-    raise InvalidInputError(
-        str(directory), observed="other files", limit="a new or empty folder, or one with a package",
+    raise _occupied(directory, "a new or empty folder, or one with a package")
+
+
+def _occupied(directory: Path, limit: str) -> InvalidInputError:
+    return InvalidInputError(
+        str(directory), observed="other files", limit=limit,
         remedy="Name another folder with --to: what is in it would be replaced.",
     )  # fmt: skip
 
