@@ -56,6 +56,18 @@ def down(state: Path) -> None:
 
 @command.command()
 @_STATE
+@click.argument("names", nargs=-1, required=True)
+def image(state: Path, names: tuple[str, ...]) -> None:
+    """Build images of Dockerfiles in deployments/images without Docker, and bring them onto the node."""
+    from turnout.lab.cluster.node import store  # noqa: PLC0415 -- loaded only for this command
+
+    there = store.of(state.resolve())
+    for name in names:
+        click.echo(there.build(name, lambda line: click.echo(line, err=True)))
+
+
+@command.command()
+@_STATE
 def status(state: Path) -> None:
     """Show every process of the cluster; the exit status is 1 unless all are ready."""
     from turnout.lab import status  # noqa: PLC0415 -- loaded only for this command

@@ -18,6 +18,7 @@ _FILES = {
     "iptables": "iptables",
     "conntrack": "conntrack",
     "buildah": "buildah",
+    "debootstrap": "debootstrap",
 }
 """Package, and a program that it brings."""
 
@@ -39,7 +40,7 @@ def ensure(say: Progress) -> None:
     if missing := _missing():
         raise NotFoundError(
             "the cluster's node", observed=f"not installed: {', '.join(missing)}",
-            limit="containerd, runc, CNI plugins, iptables, conntrack and buildah, as Debian 12 has them",
+            limit="container runtime, network plugins, packet filter and image builder of Debian 12",
             remedy=f"Run: apt-get install {' '.join(missing)}",
         )  # fmt: skip
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from turnout.domain.errors import NotFoundError
 from turnout.fabric.board import Board
+from turnout.fabric.environments import Progress
 from turnout.fabric.state import State
-from turnout.lab.cluster import images
+from turnout.lab.cluster import dockerfiles, images
 from turnout.lab.cluster.node import inside
 
 
@@ -38,6 +39,23 @@ class Store:
                 archive = Path(folder) / "image.tar"
                 images.of_program(program, archive)
                 self.load(archive)
+        return reference
+
+    def build(self, name: str, say: Progress) -> str:
+        """Bring the image of a Dockerfile into the store unless it is there.
+
+        Args:
+            name: The Dockerfile's name in deployments/images, without `.Dockerfile`.
+            say: Gets a line of text now and then.
+
+        Returns:
+            Its reference, which changes with the Dockerfile and with what it copies.
+
+        Raises:
+            TemporaryError: It could not be built, or containerd did not take it.
+        """
+        if (reference := dockerfiles.reference(name)) not in self.references():
+            self.load(dockerfiles.ensure(name, say))
         return reference
 
     def load(self, archive: Path) -> None:

@@ -1,0 +1,131 @@
+"""Images from Dockerfiles without a Docker engine: by Debian's buildah, from a base of Debian's packages.
+
+The Dockerfiles are those that users build with Docker. Their base, python:3.11-slim-bookworm, comes from a
+registry there; here Debian 12's own Python of that version is installed into an empty directory and takes the
+base's name.
+"""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from turnout.domain.errors import TemporaryError
+from turnout.fabric import environments
+from turnout.fabric.environments import Progress
+from turnout.lab.cluster import programs
+
+BASE = "docker.io/library/python:3.11-slim-bookworm"
+FOLDER = Path("deployments/images")
+
+_PACKAGES = ("python3", "python3-venv", "python3-pip", "python-is-python3", "ca-certificates", "wget")
+_COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
+_TAIL_LINES = 8
+
+
+def ensure(name: str, say: Progress) -> Path:
+    """Build the image of a Dockerfile unless it is there.
+
+    Args:
+        name: The Dockerfile's name in deployments/images, without `.Dockerfile`.
+        say: Gets a line of text now and then.
+
+    Returns:
+        An archive of the image, as `docker save` writes it; `reference` says what it is called.
+
+    Raises:
+        TemporaryError: It could not be built; the message ends with the builder's last lines.
+    """
+    # Buildah takes no colon in a path.
+    archive = programs.cache() / "images" / f"{name}-{reference(name).rpartition(':')[2]}.tar"
+    with _locked() as storage:
+        if not archive.is_file():
+            builder = _Builder(storage)
+            builder.require_base(say)
+            say(f"building the image {name}")
+            builder.build(name, reference(name), archive)
+    return archive
+
+
+def reference(name: str) -> str:
+    """What an image is called: something else when the Dockerfile or a file that it copies changes."""
+    root = environments.project_root()
+    dockerfile = root / FOLDER / f"{name}.Dockerfile"
+    made_from = hashlib.sha256(dockerfile.read_bytes())
+    for copied in " ".join(_COPIED.findall(dockerfile.read_text())).split():
+        for file in sorted((root / copied).rglob("*.py")) if (root / copied).is_dir() else [root / copied]:
+            made_from.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"localhost/{name}:{made_from.hexdigest()[:12]}"
+
+
+class _Builder:
+    """Buildah with a storage of its own.
+
+    Args:
+        storage: Where its images lie.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self._storage = storage
+
+    def require_base(self, say: Progress) -> None:
+        """Make the base unless it is there."""
+        if BASE in self._run("images", "--format", "{{.Name}}:{{.Tag}}").split():
+            return
+        say("installing the base of the images")
+        with tempfile.TemporaryDirectory(dir=self._storage) as folder:
+            mirror = _run("apt-get", "indextargets", "--format", "$(SITE)").split()[0]
+            included = f"--include={','.join(_PACKAGES)}"
+            _run("debootstrap", "--variant=minbase", included, "bookworm", f"{folder}/root", mirror)
+            shutil.rmtree(f"{folder}/root/var/cache/apt")
+            container = self._run("from", "scratch").strip()
+            self._run("add", container, f"{folder}/root", "/")
+            self._run("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", container)
+            self._run("commit", "--rm", container, BASE)
+
+    def build(self, name: str, reference: str, archive: Path) -> None:
+        """Build an image and write it to an archive."""
+        root = environments.project_root()
+        self._run(
+            "bud", "--isolation", "chroot", "--pull-never", "--layers",
+            # A machine behind a proxy trusts more authorities than the base does.
+            "--volume", "/etc/ssl/certs:/etc/ssl/certs:ro",
+            "--file", str(root / FOLDER / f"{name}.Dockerfile"), "--tag", reference, str(root),
+        )  # fmt: skip
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        staged = archive.with_name(f".{archive.name}.new")
+        staged.unlink(missing_ok=True)
+        self._run("push", reference, f"docker-archive:{staged}:{reference}")
+        staged.replace(archive)
+
+    def _run(self, *arguments: str) -> str:
+        return _run("buildah", "--root", str(self._storage), "--runroot", f"{self._storage}-run", *arguments)
+
+
+def _run(*command: str) -> str:
+    done = subprocess.run(
+        command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode != 0:
+        raise TemporaryError(
+            "an image", observed=f"{command[0]} ended with status {done.returncode}: "
+            + " | ".join((done.stdout + done.stderr).strip().splitlines()[-_TAIL_LINES:]),
+            limit="an image built of its Dockerfile",
+            remedy=f"Check the network and the room in {programs.cache()}, then run it again.",
+        )  # fmt: skip
+    return done.stdout
+
+
+@contextmanager
+def _locked() -> Iterator[Path]:
+    """The builder's storage, for one at a time."""
+    storage = programs.cache() / "buildah"
+    storage.mkdir(parents=True, exist_ok=True)
+    with (storage.parent / "buildah.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield storage
