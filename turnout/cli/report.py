@@ -23,7 +23,7 @@ def command(state: Path | None, out: Path | None, wall_seconds: float | None) ->
     Works on a live system, on one that is down, and on a copy of a state directory; what is missing is said
     to be missing.
     """
-    from turnout.report import write  # noqa: PLC0415 -- matplotlib loads slowly; --help should not wait
+    from turnout.report.writing import write  # noqa: PLC0415 -- matplotlib loads slowly
 
     settings = _settings(state)
     evidence, notes = _evidence(settings.mlflow)

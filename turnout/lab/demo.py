@@ -153,7 +153,7 @@ class _Demo:
         self._say(f"all stories have ended; {LAST_TRAFFIC_SECONDS:.0f} s more of traffic")
         time.sleep(LAST_TRAFFIC_SECONDS)
         self._wiring.servers.stop("client")
-        from turnout.report import write  # noqa: PLC0415 -- plots load slowly
+        from turnout.report.writing import write  # noqa: PLC0415 -- plots load slowly
 
         page, summary = write(
             self._settings, wall_seconds=time.time() - self._started, evidence=self._wiring.evidence

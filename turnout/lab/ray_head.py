@@ -17,11 +17,14 @@ LOGICAL_CPUS = 8
 """What Ray believes it has: placement counts logical CPUs, and the lab's actors are mostly idle."""
 OBJECT_STORE_BYTES = 100 * 2**20
 """Nothing large passes through the lab's object store."""
-_QUIET = {
+_VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # As Ray does where the user has no token: nobody in the lab sends one, and one that another Ray once
     # left in the home would turn it on. Ray's own ports are then open to whoever reaches this machine.
     "RAY_AUTH_MODE": "disabled",
+    # Ray gives its workers a nice value of 15, which leaves room for its own processes. Here workers answer
+    # clients, beside everything else of the lab: at 15 they would get next to nothing of a busy machine.
+    "RAY_worker_niceness": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # it would end actors for memory that other servers use
     "RAY_enable_metrics_collection": "0",
     "RAY_prestart_worker_first_driver": "0",  # else eight workers, one a logical CPU, load and idle
@@ -46,7 +49,7 @@ def spec(state: State, ports: dict[str, int]) -> ServerSpec:
     )  # fmt: skip
     used = tuple(port for name, port in ports.items() if name.startswith("ray-"))
     return ServerSpec(
-        name=NAME, environment="core", command=command, env=_QUIET, ports=used, stop_seconds=8.0,
+        name=NAME, environment="core", command=command, env=_VARIABLES, ports=used, stop_seconds=8.0,
         ready_url=f"http://127.0.0.1:{ports['ray-dashboard']}/api/version",
     )  # fmt: skip
 

@@ -2,7 +2,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +10,7 @@ import pytest
 from turnout.domain.attempt import Outcome
 from turnout.domain.evidence import Phase
 from turnout.domain.requests import Arm
-from turnout.fabric.processes import Processes
 from turnout.fabric.state import State
-from turnout.lab import control_plane
-from turnout.lab.lab_ports import remembered
 from turnout.settings import VARIABLE, Settings
 from turnout.wiring.migrating import Wiring
 
@@ -34,16 +31,6 @@ def wiring(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> Wiring:
     return built
 
 
-@pytest.fixture
-def control_plane_back(lab: Settings) -> Iterator[None]:
-    """Whatever the test stops of the control plane runs again afterwards."""
-    yield
-    state = State(lab.state)
-    servers, ports = Processes(state), remembered(lab.state)
-    for spec in (control_plane.prefect, control_plane.mlflow, control_plane.worker):
-        servers.ensure(spec(state, ports), ready_within_seconds=200)
-
-
 def _until(what: str, found: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < deadline:
@@ -58,13 +45,13 @@ def _failures(state: State) -> list[str]:
     return [line for line in lines[:-1] if not json.loads(line)["ok"]]
 
 
-@pytest.mark.usefixtures("control_plane_back")
 def test_a_model_moves_although_its_worker_is_killed_and_comes_back_without_the_control_plane(
     lab: Settings, wiring: Wiring, turnout: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ):
     """One attempt from legacy to cutover: killed in its canary it goes on from its evidence; no client fails.
 
     And with Prefect, its worker and MLflow stopped, one command takes everything back and loses no request.
+    They stay down: this test is the lab's last.
     """
     from turnout.lab.desk import Desk  # noqa: PLC0415 -- Prefect reads its settings when it is imported
 

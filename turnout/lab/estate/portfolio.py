@@ -97,7 +97,7 @@ MODELS = (
     LegacyModel(
         "cancer", "mlserver", Wire.V2, ServerKind.MLSERVER_XGBOOST, parts=("grpc",), portfolio=Portfolio.QUICK
     ),
-    LegacyModel("wine", "kserve-onnx", Wire.V2, ServerKind.KSERVE_ONNX),
+    LegacyModel("wine", "kserve-onnx", Wire.V2, ServerKind.KSERVE_ONNX, pace=0.5),
     LegacyModel(
         "digits",
         "kserve-onnx",
@@ -107,8 +107,8 @@ MODELS = (
         program="train_digits.py",
         pace=0.5,
     ),
-    LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py"),
-    LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.02, needs=("vllm",)),
+    LegacyModel("topics", "kserve", Wire.V1, ServerKind.KSERVE_SKLEARN, program="train_topics.py", pace=0.5),
+    LegacyModel("smollm", "hf", Wire.OPENAI, ServerKind.KSERVE_OPENAI, pace=0.015, needs=("vllm",)),
     LegacyModel(
         "sentences",
         "embeddings",
