@@ -60,6 +60,7 @@ def test_a_model_moves_although_its_worker_is_killed_and_comes_back_without_the_
         desk.start(MODEL)
 
         def answered(gate: str) -> bool:
+            assert wiring.attempts.ended(ATTEMPT) is None
             ask = desk.waiting(ATTEMPT)
             return ask is not None and ask.gate == gate and desk.answer(ask)
 
