@@ -72,7 +72,8 @@ _SUITES: dict[Evidenced, tuple[Expectation, ...]] = {
              column="usable", value_set=[1], mostly=0.5),
         _one("expect_column_min_to_be_between", "The newest one is of the last hour.",
              column="age_seconds", max_value=WINDOW_SECONDS),
-        _one(_VALUES, "None is from the future: the clocks agree.", column="age_seconds", min_value=-1.0),
+        _one(_VALUES, "Hardly any is from the future: clocks agree, though one may have jumped for a moment.",
+             column="age_seconds", min_value=-1.0, mostly=0.9),
         _one(_VALUES, "Inputs are there.", column="null_inputs", max_value=0, mostly=0.99),
     ),
     Evidenced.GOLDEN_SET: (
@@ -110,6 +111,7 @@ _SUITES: dict[Evidenced, tuple[Expectation, ...]] = {
              column="failed", value_set=["nobody"], mostly=0.95),
         _one("expect_column_mean_to_be_between", "Legacy was asked again: there is a noise floor.",
              column="asked_again", min_value=_of("least_asked_again")),
-        _one(_VALUES, "None is from the future: the clocks agree.", column="age_seconds", min_value=-1.0),
+        _one(_VALUES, "Hardly any is from the future: clocks agree, though one may have jumped for a moment.",
+             column="age_seconds", min_value=-1.0, mostly=0.9),
     ),
 }  # fmt: skip

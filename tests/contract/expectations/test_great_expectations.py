@@ -133,6 +133,12 @@ def test_ordinary_evidence_meets_every_default(expecting, tmp_path):
     assert {table.name for table in _sound()} == set(Evidenced)
 
 
+def test_a_clock_that_jumped_for_a_moment_holds_nothing(expecting, tmp_path):
+    """A few exchanges stamped an hour ahead are no reason to wait for that hour."""
+    table = traffic([*captures(), *captures(3, at=NOW + 3600)])
+    assert held(expecting, tmp_path, table).unmet == ()
+
+
 UNSOUND = {
     "too few captures": (traffic(captures(59)), "expect_column_sum_to_be_between(usable)"),
     "old captures": (traffic(captures(at=NOW - 9000)), "expect_column_min_to_be_between(age_seconds)"),
