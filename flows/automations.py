@@ -40,7 +40,8 @@ BEGIN_WITHIN_SECONDS = 90
 MOST_STARTS = 25
 """Starts of one run, wake-ups at gates included, after which a crash needs a person."""
 
-_NEVER_BEGAN = "it was handed out and never began"
+NEVER_BEGAN = "it was handed out and never began"
+"""What is said of a run that no process ever took up."""
 _FINAL = ("Completed", "Failed", "Cancelled", "Cancelling", "Suspended", "Paused")
 _OURS = ("Cut over", "Stopped in shadow", "Rolled back", "Rejected", "Abandoned")
 
@@ -54,7 +55,7 @@ def automations(beat_within_seconds: int = BEAT_WITHIN_SECONDS) -> list[Automati
         _again("turnout: a crashed migration is started again", {"prefect.run-count": started}),
         _again(
             "turnout: a migration killed before it began is started again",
-            {"prefect.run-count": "0", "prefect.state-message": ["*SIGKILL*", f"*{_NEVER_BEGAN}*"]},
+            {"prefect.run-count": "0", "prefect.state-message": ["*SIGKILL*", f"*{NEVER_BEGAN}*"]},
         ),
     ]
 
@@ -95,7 +96,7 @@ def _never_began() -> Automation:
             threshold=1,
             within=timedelta(seconds=BEGIN_WITHIN_SECONDS),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=_NEVER_BEGAN)],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=NEVER_BEGAN)],
     )
 
 

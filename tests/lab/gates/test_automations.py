@@ -41,6 +41,24 @@ def test_a_crashed_run_whose_event_was_lost_is_started_again(served, tmp_path):
     assert (tmp_path / "starts").read_text() == "started\n"
 
 
+def test_a_run_that_never_began_and_whose_event_was_lost_is_started(served, tmp_path):
+    """Its worker was killed with the run in its hands, and no automation heard of it: the look does."""
+    deployment = served.client.read_deployment_by_name("starts/turnout")
+    for automation in automations():
+        for known in served.client.read_automations_by_name(automation.name):
+            served.client.delete_automation(known.id)
+    run = served.client.create_flow_run_from_deployment(
+        deployment.id, parameters={"root": str(tmp_path)}, state=Pending()
+    ).id
+
+    assert run not in tend(served.client)
+    assert served.state(run).is_pending(), "it may still begin"
+    served.wait(lambda: run in tend(served.client, begin_within_seconds=1), seconds=60)
+    served.wait(lambda: served.state(run).is_completed(), seconds=120)
+    states = [state.name for state in served.client.read_flow_run_states(run)]
+    assert states.index("Pending") < states.index("Crashed") < states.index("AwaitingRetry")
+
+
 def test_a_run_whose_process_is_gone_is_found_and_started_again(served, tmp_path):
     """With worker and flow killed nobody tells Prefect; it finds out by itself, and the same run goes on."""
     register(automations(beat_within_seconds=10))
