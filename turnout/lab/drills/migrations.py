@@ -65,7 +65,7 @@ class Migrations:
 
         Args:
             again: Whether a new attempt is begun where one has ended.
-            gate_waits: Whether the gate before the cutover is kept waiting.
+            gate_waits: Whether the gate before the cutover is kept waiting, while its attempt lives.
         """
         for move in self._moves:
             with contextlib.suppress(*NOT_NOW):
@@ -137,7 +137,7 @@ class Migrations:
         ask = self._desk.waiting(move.attempt)
         if ask is None or time.monotonic() - move.answered < _BETWEEN_ANSWERS_SECONDS:
             return
-        if gate_waits and ask.gate is Gate.CUTOVER:
+        if gate_waits and ask.gate is Gate.CUTOVER and not self._over(move):
             return
         move.answered = time.monotonic()
         self._desk.answer(ask)
