@@ -6,17 +6,22 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import urllib.request
 
+import httpx
 import pytest
 
 from tests.contract.router.conftest import Proxy, free_port
 from tests.contract.router.tiny_servers import Backend, Word
+from tests.contract.servers.conftest import tiny_spec
 from turnout.domain.errors import TurnoutError
 from turnout.domain.route import Backend as Address
 from turnout.domain.route import Opening, Registration, RouteChange
+from turnout.fabric.processes import Processes
 from turnout.fabric.router import envoy
 from turnout.fabric.state import State
+from turnout.fabric.tether import tethered
 
 MODEL, ATTEMPT = "iris", "iris-1"
 
@@ -90,3 +95,25 @@ def test_a_rollback_needs_no_disk(proxy, small_disk):
     assert made.reason == "the disk is full"
     legacy.close()
     candidate.close()
+
+
+def test_a_server_that_ends_while_the_disk_is_full_is_started_again(small_disk):
+    """Its status cannot be written, nor a word into the supervisor's own log: the server is kept."""
+    state, spec = State(small_disk / "state"), tiny_spec("tiny", free_port())
+    with tethered(state):
+        servers = Processes(state)
+        servers.ensure(spec, ready_within_seconds=60)
+        first = servers.status("tiny").pid
+        fill(small_disk)
+        os.kill(first, signal.SIGKILL)
+        until = time.monotonic() + 60
+        while not _answers(spec.ready_url):
+            assert time.monotonic() < until, "it did not come back"
+            time.sleep(0.2)
+
+
+def _answers(url):
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False

@@ -186,7 +186,8 @@ class Keeper:
         try:
             self._board.show(Observed(digest=self._digest, status=status, refused=refused))
         except (TurnoutError, OSError) as error:  # the server goes on without its status
-            print(f"{self.spec.name}: {state} {detail}; not shown: {error}", file=sys.stderr)  # noqa: T201
+            with contextlib.suppress(OSError):  # a full disk is its own log's, too
+                print(f"{self.spec.name}: {state} {detail}; not shown: {error}", file=sys.stderr)  # noqa: T201
 
 
 def resolve(program: str, home: Path) -> str:
