@@ -1,19 +1,15 @@
 """A real control plane, one for all tests of this level; each test has names of its own in it."""
 
-import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from turnout.domain.errors import NotFoundError
+from tests.cluster import namespaces
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import running
 
-WITHIN_SECONDS = 180.0
-"""Controllers do each of these in a moment on an idle machine."""
 SESSION_SECONDS = 1200
 """The first test waits for the control plane, too, and that perhaps for a compiler."""
 
@@ -46,30 +42,6 @@ def namespace(applier: Applier, request: pytest.FixtureRequest) -> Iterator[str]
 
     It is gone with all that is in it when the next test begins: made-up nodes have their room again.
     """
-    name = f"test-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:12]}"
-    made = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
-    }
-    applier.apply([made])
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    _until("the namespace's default service account", lambda: _there(applier, account))
-    yield name
-    applier.delete(made)
-    _until("the end of the namespace", lambda: not _there(applier, f"/api/v1/namespaces/{name}"))
-
-
-def _until(what: str, true: Callable[[], bool]) -> None:
-    until = time.monotonic() + WITHIN_SECONDS
-    while not true():
-        assert time.monotonic() < until, f"never came: {what}"
-        time.sleep(0.2)
-
-
-def _there(applier: Applier, path: str) -> bool:
-    try:
-        applier.call("GET", path)
-    except NotFoundError:
-        return False
-    return True
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    with namespaces.namespace(applier, request.node.nodeid, labels) as name:
+        yield name

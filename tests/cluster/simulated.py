@@ -14,6 +14,12 @@ PRICES = {
 }  # fmt: skip
 """USD an hour of a node, made up but in proportion."""
 
+RESTRICTED = {
+    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}  # fmt: skip
+"""What the restricted Pod Security Standard wants of a container."""
+
 
 def node(name, pool, instance, cpu, memory, labels=None, taint=None):  # noqa: PLR0917 -- a row of a table
     """One node as its kubelet would register it."""

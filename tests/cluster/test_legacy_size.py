@@ -10,10 +10,6 @@ from turnout.fabric.kubernetes.legacy import KServeSize
 from turnout.fabric.kubernetes.waiting import Waiter
 
 NODE = "legacy-0"
-SETTINGS = {
-    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,7 +35,7 @@ def deployment(namespace, replicas):
     labels = {"serving.kserve.io/inferenceservice": "iris", "component": "predictor"}
     spec = {
         "nodeSelector": {"kubernetes.io/hostname": NODE},
-        "containers": [{"name": "kserve-container", "image": "i", "securityContext": SETTINGS}],
+        "containers": [{"name": "kserve-container", "image": "i", "securityContext": simulated.RESTRICTED}],
     }
     return {
         "apiVersion": "apps/v1", "kind": "Deployment",

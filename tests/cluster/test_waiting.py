@@ -10,10 +10,6 @@ from turnout.fabric.kubernetes.waiting import Waiter
 
 NODE, SILENT = "waiting-0", "waiting-silent"
 SHORT_SECONDS = 8.0
-SETTINGS = {
-    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +32,7 @@ def deployment(namespace, *, replicas=1, cpu="100m", bound=None, **container):
         "nodeSelector": {"kubernetes.io/hostname": NODE},
         "terminationGracePeriodSeconds": 0,  # no kubelet would ever say that it has ended
         "containers": [
-            {"name": "server", "image": "registry.example/server:1", "securityContext": SETTINGS,
+            {"name": "server", "image": "registry.example/server:1", "securityContext": simulated.RESTRICTED,
              "resources": {"requests": {"cpu": cpu}}, **container}
         ],
     }  # fmt: skip

@@ -1,19 +1,15 @@
 """A cluster with a real node and everything that runs on it, one for all tests of this folder."""
 
-import hashlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from turnout.domain.errors import NotFoundError
+from tests.cluster import namespaces
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster.addons.names import NEEDS
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
-
-GONE_SECONDS = 120.0
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +32,5 @@ def writer(cluster: ControlPlane) -> Iterator[Applier]:
 @pytest.fixture
 def space(writer: Applier, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, gone with all that is in it when the next test begins."""
-    name = f"test-{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:8]}"
-    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    writer.apply([made])
-    yield name
-    writer.delete(made)
-    until = time.monotonic() + GONE_SECONDS
-    while _there(writer, f"/api/v1/namespaces/{name}"):
-        assert time.monotonic() < until, f"namespace {name} never went"
-        time.sleep(0.2)
-
-
-def _there(writer: Applier, path: str) -> bool:
-    try:
-        writer.call("GET", path)
-    except NotFoundError:
-        return False
-    return True
+    with namespaces.namespace(writer, request.node.nodeid, {}) as name:
+        yield name

@@ -81,10 +81,11 @@ class _Builder:
         with tempfile.TemporaryDirectory(dir=self._storage) as folder:
             mirror = _run("apt-get", "indextargets", "--format", "$(SITE)").split()[0]
             included = f"--include={','.join(_PACKAGES)}"
-            _run("debootstrap", "--variant=minbase", included, "bookworm", f"{folder}/root", mirror)
-            shutil.rmtree(f"{folder}/root/var/cache/apt")
+            base = Path(folder) / "base"
+            _run("debootstrap", "--variant=minbase", included, "bookworm", str(base), mirror)
+            shutil.rmtree(base / "var" / "cache" / "apt")
             container = self._run("from", "scratch").strip()
-            self._run("add", container, f"{folder}/root", "/")
+            self._run("add", container, str(base), "/")
             self._run("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", container)
             self._run("commit", "--rm", container, BASE)
 
