@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.services.sentinel.freshness import Backlog
+from turnout.services.sentinel.freshness import LOST_LOOKS, Backlog
+from turnout.services.sentinel.watch import BLIND_LONGEST_SECONDS
 
 
 def looks(*figures):
@@ -52,6 +53,20 @@ def test_lost_lines_are_given_up_when_nothing_happens_any_more():
     """A line that never came holds while requests complete, and is no reason to go back when all is quiet."""
     quiet = [(0, 21)] * 7
     assert looks((0, 0), (20, 21), *quiet) == [False, True] + [False] * 4 + [True] * 3
+
+
+def test_lost_lines_are_given_up_under_traffic_once_a_candidate_would_have_been_sent_back():
+    """A full disk swallows lines for good; a shadow test, which has no traffic to lose, goes on after it."""
+    traffic = [(20, 120 + 20 * number) for number in range(LOST_LOOKS + 3)]
+    fresh = looks((0, 0), (0, 100), *traffic)
+    assert fresh == [False, True] + [False] * LOST_LOOKS + [True] * 3
+    assert LOST_LOOKS > BLIND_LONGEST_SECONDS
+
+
+def test_a_log_that_tells_nothing_is_never_given_up():
+    """Lines that are missing while none come at all may be all of them."""
+    silent = [(0, 120 + 20 * number) for number in range(3 * LOST_LOOKS)]
+    assert not any(looks((0, 0), (0, 100), *silent)[2:])
 
 
 @given(lost=st.integers(1, 40), traffic=st.lists(st.integers(1, 50), min_size=1, max_size=30))

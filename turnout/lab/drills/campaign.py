@@ -58,6 +58,8 @@ SHARE_SECONDS = 60.0
 """For each drill that was asked for; those that nothing can be found for in all that time are not done."""
 LEAST_LONGEST_SECONDS = 900.0
 ENDED_WITHIN_SECONDS = 420.0
+ANSWERED_WITHIN_SECONDS = 60.0
+"""After the end of an attempt: no request of a client is under way so long."""
 _LOOK_SECONDS = 0.1
 _MODELS = tuple(model.name for model in estate.models(estate.Portfolio.QUICK))
 
@@ -83,12 +85,11 @@ def run(folder: Path, wanted: tuple[Drill, ...], *, say: Callable[[str], None] =
         try:
             _lay_out(State(root.resolve()))
             up.up(root, rate=RATE, say=lambda line: say(f"  {line}"))
-            campaign = Campaign(root, wanted, small=small, say=timed)
+            campaign = Campaign(root, wanted, folder / "drills.jsonl", small=small, say=timed)
             results = campaign.run()
         finally:
             down.down(root)  # proves that nothing is left, or says what is
             _keep_logs(root, folder / "logs")
-    whole.write(folder / "drills.jsonl", "".join(f"{one.model_dump_json()}\n" for one in results))
     return Outcomes(tuple(results), left=tuple(campaign.left), stray=tuple(campaign.stray))
 
 
@@ -113,14 +114,16 @@ class Campaign:
     Args:
         root: Its state directory.
         wanted: What to do.
+        file: Gets the results, while there are more to come.
         small: Whether its disk can be filled.
         say: Prints a line of progress.
     """
 
     def __init__(
-        self, root: Path, wanted: tuple[Drill, ...], *, small: bool, say: Callable[[str], None]
+        self, root: Path, wanted: tuple[Drill, ...], file: Path, *, small: bool, say: Callable[[str], None]
     ) -> None:
         """Connect to the lab."""
+        self._file = file
         self._state = State(root.resolve())
         os.environ[VARIABLE] = str(self._state.settings_file)
         self._settings: Settings = load(self._state.settings_file)
@@ -142,6 +145,8 @@ class Campaign:
         self._leases, self._injector = leases, Injector(self._state, self._processes, leases)
         self._todo: list[Drill] = self._possible(wanted, small=small)
         self._shots: list[Shot] = []
+        self._unjudged: list[Shot] = []
+        self._results: list[Result] = []
         self._later: dict[Drill, float] = {}
         self._requests = {model: watching.Requests(self._wiring, model) for model in _MODELS}
         self._known: dict[str, frozenset[str]] = {}
@@ -154,6 +159,7 @@ class Campaign:
         with self._desk:
             while self._todo and time.monotonic() < until:
                 self._moves.turn(again=True, gate_waits=any(d.stage is Stage.GATE for d in self._todo))
+                self._judge([shot for shot in self._unjudged if self._settled(shot)])
                 now = [one for one in self._todo if self._later.get(one, 0.0) < time.monotonic()]
                 chosen = next_of(now, self._moves.stages())
                 if chosen is None:
@@ -165,7 +171,9 @@ class Campaign:
                 self._moves.turn(again=False, gate_waits=False)
                 time.sleep(0.5)
         self._wiring.servers.stop("client")
-        return self._judged()
+        self._judge(self._unjudged)
+        self._stray = [f for model in _MODELS for f in self._unexplained(model)]
+        return self._results
 
     @property
     def left(self) -> list[str]:
@@ -227,6 +235,7 @@ class Campaign:
         for requests in self._requests.values():
             requests.gather()
         self._shots += shots
+        self._unjudged += shots
         self._todo = [one for one in self._todo if one not in {shot.drill for shot in shots}]
         return True
 
@@ -290,15 +299,22 @@ class Campaign:
             else None
         )
 
-    def _judged(self) -> list[Result]:
-        """Hold each drill against what clients, router and registry know of the whole campaign."""
-        found = []
-        for model in _MODELS:
+    def _settled(self, shot: Shot) -> bool:
+        """Whether all is known of a drill: its attempt has ended, and no client waits for an answer."""
+        return (
+            shot.moving.attempt in self._moves.ends
+            and time.time() - max(shot.ended, self._moves.ends[shot.moving.attempt].at_seconds)
+            > ANSWERED_WITHIN_SECONDS
+        )
+
+    def _judge(self, shots: list[Shot]) -> None:
+        """Hold drills against what clients, router and registry know, and keep what came of it."""
+        for model in {shot.moving.model for shot in shots}:
             clients = watching.Clients.read(self._wiring, model)
             self._requests[model].gather()
             weights = self._wiring.contract(model).rollout
             allowed = (*weights.steps, weights.final_weight)
-            for shot in (shot for shot in self._shots if shot.moving.model == model):
+            for shot in (shot for shot in shots if shot.moving.model == model):
                 seen = shot.observed(
                     clients=clients,
                     records=self._requests[model].records,
@@ -307,15 +323,21 @@ class Campaign:
                     end=self._moves.ends.get(shot.moving.attempt),
                     starts=self._moves.starts.get(shot.moving.attempt, 1),
                 )
-                found.append(Result(seen=seen, broken=promises.broken(seen)))
-            self._stray += [
-                f for f in clients.failures() if f.sent_seconds > self._since and not self._within(f)
-            ]
-        return sorted(found, key=lambda one: one.seen.deeds[0].at_seconds)
+                self._results.append(Result(seen=seen, broken=promises.broken(seen)))
+        if shots:
+            judged = {id(shot) for shot in shots}
+            self._unjudged = [shot for shot in self._unjudged if id(shot) not in judged]
+            self._results.sort(key=lambda one: one.seen.deeds[0].at_seconds)
+            whole.write(self._file, "".join(f"{one.model_dump_json()}\n" for one in self._results))
 
-    def _within(self, failure: Request) -> bool:
-        """Whether a failure belongs to a drill."""
-        return any(shot.covers(failure) for shot in self._shots)
+    def _unexplained(self, model: str) -> list[Request]:
+        """Failures of a model's clients that belong to no drill."""
+        failures = watching.Clients.read(self._wiring, model).failures()
+        return [
+            one
+            for one in failures
+            if one.sent_seconds > self._since and not any(shot.covers(one) for shot in self._shots)
+        ]
 
 
 def _lay_out(state: State) -> None:

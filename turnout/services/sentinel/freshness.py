@@ -10,6 +10,11 @@ QUIET_LOOKS = 5
 """Looks without a newly completed request after which lines that never came are given up: nothing is being
 missed now, and a candidate is not sent back at night for a line that was lost at noon."""
 
+LOST_LOOKS = 60
+"""Looks in a row with lines missing while others came, after which those are given up under traffic too: what
+a full disk swallowed never comes. A candidate with traffic was sent back by then, after half the time; this
+lets the shadow test of one without go on."""
+
 
 def _ahead(read: int) -> int:
     """How far the log may be ahead of the count, which is asked for later: a tenth of what was read."""
@@ -24,12 +29,14 @@ class Backlog:
         completed: The router's count at the last look; None: there is nothing to hold against yet.
         owed: Requests of that count that had not been read then; negative: read before they were counted.
         quiet: Looks since the count last grew.
+        lost: Looks in a row that were stale although lines came.
         stale: Why the last look may have missed something; None: all completed at the look before was read.
     """
 
     completed: int | None = None
     owed: int = 0
     quiet: int = 0
+    lost: int = 0
     stale: str | None = "the log was not held against the router's count yet"
 
     def look(self, read: int, completed: int | None) -> "Backlog":
@@ -52,9 +59,13 @@ class Backlog:
         quiet = 0 if completed > self.completed else self.quiet + 1
         if quiet >= QUIET_LOOKS:
             return Backlog(completed=completed, quiet=quiet, stale=None)
+        lost = self.lost + (read > 0) if missing > 0 else 0
+        if lost >= LOST_LOOKS:
+            return Backlog(completed=completed)
         return Backlog(
             completed=completed,
             owed=max(-_ahead(read), missing + completed - self.completed),
             quiet=quiet,
+            lost=lost,
             stale=f"{missing} completed requests are missing from the access log" if missing > 0 else None,
         )
