@@ -26,7 +26,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
 SERVED := runtimes registry
 
-.PHONY: help setup demo test check unit contract served parts lab test-runtimes drills drills-short test-cluster clean
+.PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -39,7 +39,7 @@ demo: $(CORE)  ## Move models under live traffic (PORTFOLIO=full: every one; GAT
 
 test: check unit  ## All checks, then unit, contract and lab tests
 	@# Side by side: their servers mostly wait. The whole lab is a session of its own, up for as long as it lasts.
-	$(MAKE) --no-print-directory -j2 --output-sync=target parts lab contract served
+	$(MAKE) --no-print-directory -j3 --output-sync=target parts lab guarded contract served
 
 check: $(DEV)  ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .
@@ -57,7 +57,10 @@ served: $(DEV)  ## The same for what loads longest: the runtimes and the registr
 	$(BIN)/python -m pytest $(addprefix tests/contract/,$(SERVED))
 
 parts: $(DEV)  ## Real servers together, a few at a time
-	$(BIN)/python -m pytest tests/lab --ignore tests/lab/whole
+	$(BIN)/python -m pytest tests/lab --ignore tests/lab/whole --ignore tests/lab/services
+
+guarded: $(DEV)  ## The same with the sentinel and the shadow service
+	$(BIN)/python -m pytest tests/lab/services
 
 lab: $(DEV)  ## The whole lab, and a migration through it
 	$(BIN)/python -m pytest tests/lab/whole

@@ -27,7 +27,7 @@ from turnout.fabric.state import State
 from turnout.fabric.tether import tethered
 from turnout.lab import estate, exchange, legacy_servers, models, ray_head
 from turnout.lab.lab_ports import NAMES
-from turnout.settings import Settings
+from turnout.lab.up import settings_of
 from turnout.wiring import migrating
 from turnout.wiring.migrating import Wiring
 
@@ -92,16 +92,7 @@ def wiring(
     state: State, servers: Processes, legacy: dict[str, str], chosen_ports: dict[str, int]
 ) -> Iterator[Wiring]:
     """The adapters, real where a model is opened, converted or served; discovered and planned."""
-    settings = Settings(
-        state=state.root,
-        manifests=state.estate / "manifests",
-        contracts=state.estate / "contracts",
-        pools=state.estate / "pools.yaml",
-        owners=state.estate / "owners.yaml",
-        ray_dashboard=f"http://127.0.0.1:{chosen_ports['ray-dashboard']}",
-        ray_serve=f"http://127.0.0.1:{chosen_ports['ray-serve']}",
-        legacy=legacy,
-    )
+    settings = settings_of(state, chosen_ports)
     registry, router = MemoryPackages(state.root / "registry", volume=state.volume), MemoryRouter()
     built = Wiring(settings, evidence=MemoryEvidence(), packages=registry, router=router, servers=servers)
     for number, model in enumerate(legacy):

@@ -1,10 +1,10 @@
 """A namespace of a test's own on a real API server."""
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from tests.waiting import until
 from turnout.domain.errors import NotFoundError
 from turnout.fabric.kubernetes.apply import Applier
 
@@ -25,17 +25,10 @@ def namespace(applier: Applier, test: str, labels: Mapping[str, str]) -> Iterato
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
     applier.apply([made])
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    _until("the namespace's default service account", lambda: _there(applier, account))
+    until(lambda: _there(applier, account), "the namespace's default service account", WITHIN_SECONDS)
     yield name
     applier.delete(made)
-    _until("the end of the namespace", lambda: not _there(applier, f"/api/v1/namespaces/{name}"))
-
-
-def _until(what: str, true: Callable[[], bool]) -> None:
-    until = time.monotonic() + WITHIN_SECONDS
-    while not true():
-        assert time.monotonic() < until, f"never came: {what}"
-        time.sleep(0.2)
+    until(lambda: not _there(applier, f"/api/v1/namespaces/{name}"), "the end of it", WITHIN_SECONDS)
 
 
 def _there(applier: Applier, path: str) -> bool:

@@ -2,13 +2,13 @@
 
 import copy
 import re
-import time
 
 import pytest
 
 from runtimes.kubernetes import manifests, pods
 from runtimes.kubernetes.served import Package, Served
 from tests.cluster import ray_pods, simulated
+from tests.waiting import until
 from turnout.domain.accelerators import AcceleratorKind
 from turnout.domain.assignment import Assignment
 from turnout.domain.demand import Demand
@@ -110,15 +110,6 @@ def _unschedulable(pod):
     return said.get("message") if said.get("reason") == "Unschedulable" else None
 
 
-def _until(what, answer):
-    """Wait for an answer that is true."""
-    until = time.monotonic() + WITHIN_SECONDS
-    while not (found := answer()):
-        assert time.monotonic() < until, f"never came: {what}"
-        time.sleep(0.1)
-    return found
-
-
 def _carry_out(applier, assignment, pool, heads):
     """Apply an attempt's manifests and wait until the scheduler has decided on all of its pods."""
     served = _served(assignment, pool, heads)
@@ -134,7 +125,7 @@ def _carry_out(applier, assignment, pool, heads):
         known = [pod for pod in mine if pod["spec"].get("nodeName") or _unschedulable(pod)]
         return known if len(known) == len(mine) == expected else None
 
-    return _until(f"{expected} pods of {served.name}", decided)
+    return until(decided, f"{expected} pods of {served.name}", WITHIN_SECONDS)
 
 
 def test_the_scheduler_agrees_with_placement(applier, namespace, pools):
@@ -178,9 +169,10 @@ def _waits(applier, one, pool, why, number):
     served = _served(assignment, pool.model_copy(update={"resource": chips}))
     spec = pods.pod(served, {"name": "any"})
     applier.apply([pods.deployment(served, spec)])
-    message = _until(
-        f"a refusal of {served.name}",
+    message = until(
         lambda: next(filter(None, map(_unschedulable, _pods(applier, one.key[0], served.name))), None),
+        f"a refusal of {served.name}",
+        WITHIN_SECONDS,
     )
     lacking = _lacking(why, one.demand, chips)
     assert any(f"Insufficient {resource}" in message for resource in lacking), (pool.name, why, message)

@@ -119,8 +119,20 @@ def _lay_out(state: State, ports: dict[str, int]) -> Settings:
     for name in board.names():
         if not name.startswith(("triton-", "vllm-")):  # an attempt's server goes on with its attempt
             board.take(name)
+    settings = settings_of(state, ports)
+    settings.write(state.settings_file)
+    return settings
+
+
+def settings_of(state: State, ports: Mapping[str, int]) -> Settings:
+    """The settings of a lab: where its estate is laid out, and where its servers listen.
+
+    Args:
+        state: Its state directory, with the estate.
+        ports: Its ports, by name.
+    """
     here = "http://127.0.0.1"
-    settings = Settings(
+    return Settings(
         state=state.root,
         manifests=state.estate / "manifests",
         contracts=state.estate / "contracts",
@@ -137,8 +149,6 @@ def _lay_out(state: State, ports: dict[str, int]) -> Settings:
         data_docs=f"{here}:{ports['data-docs']}",
         legacy={m.name: f"127.0.0.1:{ports[m.port]}" for m in estate.laid_out(state)},
     )
-    settings.write(state.settings_file)
-    return settings
 
 
 class _Rise:

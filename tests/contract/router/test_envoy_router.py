@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.contract.router.conftest import free_port
+from tests.waiting import until
 from turnout.domain.errors import TemporaryError
 from turnout.domain.route import RouteChange
 from turnout.fabric.router import envoy
@@ -64,10 +65,7 @@ def test_without_envoy_nothing_is_raised_but_everything_is_rolled_back(own_proxy
     assert router.roll_back(model.name, route.attempt, reason="stopped", by="x").reason == "stopped"
     print(f"a raise and a rollback beside a stopped router: {time.monotonic() - begun:.1f} s")
     own_proxy.signal(signal.SIGCONT)
-    deadline = time.monotonic() + 10
-    while router.reported_version(model.name) != "legacy.1":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: router.reported_version(model.name) == "legacy.1", "the router follows")
 
 
 def test_models_are_there_before_the_router(own_proxy, model, legacy):
@@ -139,10 +137,7 @@ def test_no_envoy_outlives_what_runs_it(own_proxy):
     """Kill -9 of the runner alone, also between two epochs: every Envoy of it ends, and its port is free."""
     runner = psutil.Process(own_proxy.process.pid)
     os.kill(runner.pid, signal.SIGHUP)
-    deadline = time.monotonic() + 20
-    while len(envoys := runner.children()) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    envoys = until(lambda: len(found := runner.children()) == 2 and found, "two epochs")
     runner.kill()
     _, living = psutil.wait_procs(envoys, timeout=10)
     assert not living

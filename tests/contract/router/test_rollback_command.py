@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.contract.router.conftest import environment
+from tests.waiting import until
 from turnout.domain.route import RouteChange
 
 STOPPED_WRITER = """
@@ -147,9 +148,5 @@ async def test_a_stopped_writer_cannot_put_traffic_back(proxy, live, stop_at):
 
 
 def _until_stopped(pid):
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
-            return
-        time.sleep(0.02)
-    raise AssertionError("the writer never came to where it stops")
+    process = psutil.Process(pid)
+    until(lambda: process.status() == psutil.STATUS_STOPPED, "the writer is where it stops")

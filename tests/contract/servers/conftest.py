@@ -1,6 +1,5 @@
 """Real servers, as tiny as they can be."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -38,19 +37,6 @@ def tiny_spec(name: str, port: int, *options: str, **changes: object) -> ServerS
 def make() -> Callable[..., ServerSpec]:
     """Makes specs of tiny servers."""
     return tiny_spec
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
-    """Waits until something is so, for half a minute at most."""
-
-    def wait(so: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
-        while not so():
-            assert time.monotonic() < end, "it did not come about within 30 s"
-            time.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture(scope="module")

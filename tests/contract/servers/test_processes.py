@@ -8,6 +8,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import until
 from turnout.domain.errors import InvalidInputError, RefusedError, TemporaryError, UnreachableError
 from turnout.fabric import marks
 from turnout.fabric.processes import Processes
@@ -45,19 +46,26 @@ def test_a_changed_spec_starts_the_server_anew(supervised, tiny, living):
     assert not living([before.pid])
 
 
-def test_a_killed_server_is_started_again(supervised, tiny, until):
+def is_back(supervised):
+    """Whether the tiny server was started again once, and is ready."""
+    status = supervised.status("tiny")
+    return status.restarts == 1 and status.state == "ready"
+
+
+def test_a_killed_server_is_started_again(supervised, tiny):
     """A server outlives its own death, and its status says how often."""
     before = supervised.ensure(tiny, ready_within_seconds=SECONDS)
 
     os.kill(before.pid, signal.SIGKILL)
 
-    until(lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready")
+    until(
+        lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready",
+        "started again",
+    )
     assert httpx.get(tiny.ready_url).status_code == 200
 
 
-def test_what_a_dead_server_started_is_gone_before_it_starts_again(
-    supervised, make, free_port, until, living
-):
+def test_what_a_dead_server_started_is_gone_before_it_starts_again(supervised, make, free_port, living):
     """A restart never meets its predecessor's children, daemons included."""
     spec = make("tiny", free_port, "--child", "--daemon")
     before = supervised.ensure(spec, ready_within_seconds=SECONDS)
@@ -66,7 +74,10 @@ def test_what_a_dead_server_started_is_gone_before_it_starts_again(
 
     os.kill(before.pid, signal.SIGKILL)
 
-    until(lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready")
+    until(
+        lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready",
+        "started again",
+    )
     assert not living(old)
 
 
@@ -88,13 +99,13 @@ def test_stopping_what_is_not_there_is_harmless(supervised):
     supervised.stop("never-was")
 
 
-def test_a_server_that_is_not_to_be_restarted_stays_ended(supervised, make, free_port, until):
+def test_a_server_that_is_not_to_be_restarted_stays_ended(supervised, make, free_port):
     """`restart: false` runs once, and its status says how it ended."""
     spec = make("once", free_port, "--end", "0.5", restart=False, ready_url=None)
 
     supervised.ensure(spec, ready_within_seconds=SECONDS)
 
-    until(lambda: supervised.status("once").state == "stopped")
+    until(lambda: supervised.status("once").state == "stopped", "it has ended")
     assert supervised.status("once").detail == "ended with status 3"
     assert supervised.status("once").restarts == 0
 

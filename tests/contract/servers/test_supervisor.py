@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.waiting import until
 from turnout.domain.errors import RefusedError
 from turnout.fabric import marks
 from turnout.fabric.board import Board
@@ -24,7 +25,7 @@ def lab(state: State, server: str | None = None) -> list[psutil.Process]:
     return marks.marked(marks.lab_id(state.root), server)
 
 
-def test_a_killed_supervisor_leaves_nothing(state, make, free_port, until):
+def test_a_killed_supervisor_leaves_nothing(state, make, free_port):
     """Killed with -9: the reaper ends every server, its children and its daemons."""
     with tethered(state) as tether:
         Processes(state).ensure(make("tiny", free_port, "--child", "--daemon"), ready_within_seconds=SECONDS)
@@ -33,11 +34,11 @@ def test_a_killed_supervisor_leaves_nothing(state, make, free_port, until):
         tether.process.kill()
         tether.process.wait()
 
-        until(lambda: not lab(state))
+        until(lambda: not lab(state), "all have ended")
         assert Processes(state).status("tiny").state == "unknown"
 
 
-def test_a_killed_reaper_is_replaced(state, tiny, until):
+def test_a_killed_reaper_is_replaced(state, tiny):
     """No single process is trusted: without its reaper a lab goes on, and gets a new one."""
     with tethered(state) as tether:
         before = Processes(state).ensure(tiny, ready_within_seconds=SECONDS)
@@ -45,11 +46,11 @@ def test_a_killed_reaper_is_replaced(state, tiny, until):
 
         reaper.kill()
 
-        until(lambda: [p.pid for p in lab(state, "reaper")] not in ([], [reaper.pid]))
+        until(lambda: [p.pid for p in lab(state, "reaper")] not in ([], [reaper.pid]), "another reaper")
         assert Processes(state).status("tiny").pid == before.pid
         tether.process.kill()
         tether.process.wait()
-        until(lambda: not lab(state))
+        until(lambda: not lab(state), "all have ended")
 
 
 def test_a_supervisor_that_is_told_to_end_leaves_nothing(state, make, free_port):
@@ -93,7 +94,7 @@ def test_two_labs_run_side_by_side(tmp_path, make, free_port):
         assert Processes(one).status("tiny") == before
 
 
-def test_who_brings_up_and_is_killed_leaves_nothing(state, tiny, until):
+def test_who_brings_up_and_is_killed_leaves_nothing(state, tiny):
     """Servers hang on the caller until it lets them go: kill -9 of the caller ends them."""
     program = (
         "import sys, pathlib, time\n"
@@ -109,10 +110,10 @@ def test_who_brings_up_and_is_killed_leaves_nothing(state, tiny, until):
     )
     command = [sys.executable, "-c", program, str(state.root), tiny.model_dump_json()]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}) as caller:
-        until(lambda: Processes(state).status("tiny").state == "ready")
+        until(lambda: Processes(state).status("tiny").state == "ready", "ready")
         caller.kill()
 
-    until(lambda: not lab(state))
+    until(lambda: not lab(state), "all have ended")
 
 
 def test_a_detached_lab_lives_on(state, tiny):
@@ -138,7 +139,7 @@ def test_a_new_supervisor_takes_over_the_specs(state, tiny):
         assert Processes(state).ensure(tiny, ready_within_seconds=SECONDS).pid != before.pid
 
 
-def test_what_both_keepers_left_behind_is_ended_first(state, tiny, until, living):
+def test_what_both_keepers_left_behind_is_ended_first(state, tiny, living):
     """Supervisor and reaper killed together: the next supervisor ends the leftovers before it starts anew."""
     with tethered(state) as tether:
         before = Processes(state).ensure(tiny, ready_within_seconds=SECONDS)
@@ -147,7 +148,7 @@ def test_what_both_keepers_left_behind_is_ended_first(state, tiny, until, living
         tether.process.kill()
         tether.process.wait()
         reaper.kill()
-        until(lambda: [p.pid for p in lab(state)] == [before.pid])
+        until(lambda: [p.pid for p in lab(state)] == [before.pid], "what was there before")
 
     with tethered(state):
         assert not living([before.pid])

@@ -4,7 +4,6 @@ import json
 import pickle
 import textwrap
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from runtimes import Source, wire
+from tests.waiting import until
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Tensor, Wire
 from turnout.domain.errors import InvalidInputError, TemporaryError
 from turnout.domain.route import RoutePolicy
@@ -104,7 +104,7 @@ def test_attempts_live_side_by_side_and_an_ended_one_goes_away(runtime, tmp_path
     runtime.undeploy("double-1")
     assert asked(at, contracts["double"], [[1, 2]])[0] == 404
     assert asked(at, contracts["triple"], [[1, 2]]) == (200, {"predictions": [[9]]})
-    wait_until(lambda: "double-1" not in runtime._serve.call("GET")["applications"])
+    until(lambda: "double-1" not in runtime._serve.call("GET")["applications"], "it is gone")
     assert {"bridge-v1", "triple-1"} <= running(runtime)
     assert not list((tmp_path / "triple").rglob("__pycache__")), "a package stays as its digests say"
     runtime.undeploy("triple-1")
@@ -117,7 +117,7 @@ def test_a_later_attempt_takes_the_clients_over(runtime, tmp_path):
         package = tmp_path / attempt
         packaged(runtime, contract, workload_of("moving"), brought(tmp_path / f"c{factor}", factor), package)
         at = runtime.deploy(attempt, contract, package)
-    wait_until(lambda: asked(at, contract, [[1, 1]]) == (200, {"predictions": [[10]]}))
+    until(lambda: asked(at, contract, [[1, 1]]) == (200, {"predictions": [[10]]}), "the new one answers")
     runtime.undeploy("moving-1")
     assert asked(at, contract, [[1, 1]]) == (200, {"predictions": [[10]]})
     runtime.undeploy("moving-2")
@@ -228,9 +228,9 @@ def test_replicas_follow_the_load_up_and_down_without_a_failed_request(runtime, 
         try:
             steady = pool.submit(client, over, 0.5)
             crowd = [pool.submit(client, quiet, 0.0) for _ in range(6)]
-            wait_until(lambda: replicas(runtime, "scaling-1") == 3, SCALES_WITHIN_SECONDS)
+            until(lambda: replicas(runtime, "scaling-1") == 3, "three replicas", SCALES_WITHIN_SECONDS)
             quiet.set()
-            wait_until(lambda: replicas(runtime, "scaling-1") == 1, SCALES_WITHIN_SECONDS)
+            until(lambda: replicas(runtime, "scaling-1") == 1, "one replica", SCALES_WITHIN_SECONDS)
         finally:
             quiet.set()
             over.set()
@@ -246,11 +246,3 @@ def replicas(runtime, attempt):
     """Replicas of an attempt's model that run."""
     found = runtime._serve.call("GET")["applications"][attempt]["deployments"]["Ingress"]["replicas"]
     return sum(one["state"] == "RUNNING" for one in found)
-
-
-def wait_until(true, seconds=60.0):
-    """Wait for a condition, bounded."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "not within its time"
-        time.sleep(0.25)

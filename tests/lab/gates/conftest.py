@@ -1,7 +1,6 @@
 """A real Prefect server with a process that serves the flows of `gated.py`."""
 
 import importlib.util
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State as RunState
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tests.waiting import until
 from turnout.domain.server import ServerSpec
 from turnout.fabric import ports
 from turnout.fabric.processes import Processes
@@ -44,10 +44,7 @@ class Served:
 
     def wait(self, what: Callable[[], bool], seconds: float = 90) -> None:
         """Wait until something is so."""
-        deadline = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < deadline, "it did not come to be in time"
-            time.sleep(0.3)
+        until(what, "it comes to be", seconds)
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.waiting import until
 from turnout.domain.route import Backend, Opening, Registration, RouteChange, RoutePolicy
 from turnout.fabric import contracts, ports
 from turnout.fabric.environments import ensure
@@ -127,7 +128,7 @@ class Lab:
         """The sentinel, started if none is alive; one serves all tests until a test ends it."""
         if self.guarding is None or self.guarding.poll() is not None:
             self.guarding = self.service("sentinel", self.sentinel_port)
-            wait(lambda: said(f"{self.settings.sentinel}/healthz") is not None, 60, "the sentinel answers")
+            until(lambda: said(f"{self.settings.sentinel}/healthz") is not None, "the sentinel answers")
         return self.guarding
 
     def no_sentinel(self):
@@ -189,14 +190,6 @@ def said(url):
     return answer.json() if answer.is_success else None
 
 
-def wait(is_so, seconds, what):
-    """Wait until something is so."""
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
 def end(process):
     """End a process of ours, whatever state it is in."""
     if process.poll() is None:
@@ -236,8 +229,8 @@ def running(tmp_path_factory):
     lab.processes.append(subprocess.Popen([str(program), *spec.command[1:]]))
     try:
         lab.service("shadow", shadow)
-        wait(lambda: not ports.is_free(shadow), 60, "the shadow service listens")
-        wait(lambda: answers(spec.ready_url), 60, "Envoy is ready")
+        until(lambda: not ports.is_free(shadow), "the shadow service listens")
+        until(lambda: answers(spec.ready_url), "Envoy is ready")
         yield lab
     finally:
         for process in reversed(lab.processes):

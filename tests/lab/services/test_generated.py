@@ -5,10 +5,11 @@ import os
 
 import pytest
 import yaml
-from conftest import CONTRACT, Clients, Migration, wait
+from conftest import CONTRACT, Clients, Migration
 from tiny_talkers import Talker
 
 from tasks import shadow as shadowing
+from tests.waiting import until
 from turnout.domain.evidence import Verdict
 from turnout.domain.route import Backend, Opening, Registration, RoutePolicy
 from turnout.fabric import contracts, ports
@@ -55,7 +56,7 @@ def talking(lab):
     lab.router.open(Opening(model=name, attempt=f"{name}-1", candidate=backend, policy=POLICY))
     migration = Migration(lab, name, legacy, candidate, Chatting(listen, contract))
     lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     yield migration
     migration.clients.stop()
     lab.router.roll_back(name, f"{name}-1", reason="the test is over", by="test")

@@ -4,9 +4,10 @@ import time
 
 import httpx
 import yaml
-from conftest import CONTRACT, wait
+from conftest import CONTRACT
 
 from tasks.canary import await_step, conclude
+from tests.waiting import until
 from turnout.domain.approval import Approval, Decision, Gate
 from turnout.domain.canary import StepCourse
 from turnout.domain.evidence import Verdict
@@ -25,7 +26,7 @@ def test_too_little_traffic_never_passes_and_never_fails(migration):
     (lab.settings.contracts / f"{name}.yaml").write_text(yaml.safe_dump(contract))
     migration.clients.stop()
     lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5, step_lease_seconds=300.0)
     approvals = MemoryApprovals()
     migrating.use(Wiring(lab.settings, evidence=MemoryEvidence(), approvals=approvals))

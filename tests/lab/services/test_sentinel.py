@@ -4,8 +4,9 @@ import subprocess
 import sys
 import time
 
-from conftest import CONTRACT, ROOT, end, said, wait
+from conftest import CONTRACT, ROOT, end, said
 
+from tests.waiting import until
 from turnout.fabric import ports
 
 
@@ -13,18 +14,18 @@ def test_a_failing_candidate_is_taken_back_and_no_client_notices(migration):
     """30 % failures at weight 0.5: rolled back by the sentinel alone, with its account; no client fails."""
     lab = migration.lab
     lab.sentinel()
-    wait(migration.armed, 60, "armed at weight 0")
+    until(migration.armed, "armed at weight 0")
     assert lab.standing(migration.attempt)["weight"] == 0
     migration.change(weight=0.5)
-    wait(lambda: len(migration.candidate.clients) > 40, 60, "the candidate has clients")
+    until(lambda: len(migration.candidate.clients) > 40, "the candidate has clients")
     assert migration.route.attempt == migration.attempt
     migration.candidate.failing = 0.3
     failed_from = time.time()
-    wait(lambda: migration.route.attempt is None, 60, "rolled back")
+    until(lambda: migration.route.attempt is None, "rolled back")
     stone = lab.router.tombstone(migration.name, migration.attempt)
     assert stone.by == "sentinel"
     assert stone.reason.startswith("errors: ")
-    wait(lambda: lab.standing(migration.attempt).get("ended"), 60, "the sentinel says so")
+    until(lambda: lab.standing(migration.attempt).get("ended"), "the sentinel says so")
     standing = lab.standing(migration.attempt)
     assert (standing["armed"], standing["verdict"], standing["signal"]) == (False, "breach", "errors")
     time.sleep(0.5)
@@ -62,9 +63,9 @@ def test_without_a_living_sentinel_the_candidate_gets_nothing(migration):
     """Killed: no traffic after the lease, legacy answers everything; started again, it goes on."""
     lab = migration.lab
     sentinel = lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5)
-    wait(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 3, 60, "looks are judged")
+    until(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 3, "looks are judged")
     sentinel.send_signal(signal.SIGKILL)
     sentinel.wait(10)
     looks = len(lab.state.looks(migration.attempt).read_text().splitlines())
@@ -73,7 +74,7 @@ def test_without_a_living_sentinel_the_candidate_gets_nothing(migration):
     time.sleep(1)
     assert len(migration.candidate.clients) == before
     lab.sentinel()
-    wait(lambda: len(migration.candidate.clients) > before + 20, 60, "the candidate has clients again")
+    until(lambda: len(migration.candidate.clients) > before + 20, "the candidate has clients again")
     standing = lab.standing(migration.attempt)
     assert standing["looks"] > looks
     assert standing["ended"] is None
@@ -90,16 +91,16 @@ def test_a_stopped_sentinel_is_as_good_as_none(migration):
     """SIGSTOP: no traffic within the lease; SIGCONT: it goes on, and the pause is held against nobody."""
     lab = migration.lab
     sentinel = lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5)
-    wait(lambda: len(migration.candidate.clients) > 20, 60, "the candidate has clients")
+    until(lambda: len(migration.candidate.clients) > 20, "the candidate has clients")
     sentinel.send_signal(signal.SIGSTOP)
     time.sleep(lab.settings.guard_lease_seconds)
     before = len(migration.candidate.clients)
     time.sleep(1)
     assert len(migration.candidate.clients) == before
     sentinel.send_signal(signal.SIGCONT)
-    wait(lambda: len(migration.candidate.clients) > before + 20, 60, "the candidate has clients again")
+    until(lambda: len(migration.candidate.clients) > before + 20, "the candidate has clients again")
     assert migration.route.attempt == migration.attempt
     migration.clients.stop()
     assert not migration.clients.failures
@@ -109,9 +110,9 @@ def test_a_weight_without_a_word_is_taken_back(migration):
     """The flow that raised the weight died: when the step lease runs out the sentinel rolls back."""
     lab = migration.lab
     lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5, step_lease_seconds=3.0)
-    wait(lambda: migration.route.attempt is None, 60, "rolled back")
+    until(lambda: migration.route.attempt is None, "rolled back")
     stone = lab.router.tombstone(migration.name, migration.attempt)
     assert (stone.by, stone.reason) == ("sentinel", "step lease ran out")
     migration.clients.stop()
@@ -125,7 +126,7 @@ def test_a_second_sentinel_refuses_and_the_first_ends_cleanly(migration):
     second = lab.service("sentinel", lab.admin_port)
     assert second.wait(60) == 1
     assert sentinel.poll() is None
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     sentinel.terminate()
     assert sentinel.wait(10) == 0
     assert lab.state.guard(migration.attempt).exists()
@@ -136,15 +137,15 @@ def test_a_torn_record_never_loses_a_breach(migration):
     """With clients on it, a record that cannot be read ends the attempt: a breach may be lost with it."""
     lab = migration.lab
     sentinel = lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5)
-    wait(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 2, 60, "looks are judged")
+    until(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 2, "looks are judged")
     sentinel.kill()
     sentinel.wait(10)
     record = lab.state.guard(migration.attempt)
     record.write_text(record.read_text()[:-100])
     lab.sentinel()
-    wait(lambda: migration.route.attempt is None, 60, "rolled back")
+    until(lambda: migration.route.attempt is None, "rolled back")
     stone = lab.router.tombstone(migration.name, migration.attempt)
     assert stone.by == "sentinel"
     assert "torn" in stone.reason
@@ -155,18 +156,18 @@ def test_blind_means_unarmed_and_in_the_end_over(migration):
     """A log that stands still while requests complete: unarmed within the lease, rolled back in a minute."""
     lab = migration.lab
     lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5)
-    wait(lambda: len(migration.candidate.clients) > 20, 60, "the candidate has clients")
+    until(lambda: len(migration.candidate.clients) > 20, "the candidate has clients")
     log = lab.state.access_log(migration.name)
     log.rename(log.with_name("elsewhere.log"))  # Envoy goes on writing there; the sentinel finds nothing
-    wait(lambda: not migration.armed(), 60, "unarmed")
+    until(lambda: not migration.armed(), "unarmed")
     assert "missing from the access log" in lab.standing(migration.attempt)["hold"]
     time.sleep(1)
     before = len(migration.candidate.clients)
     time.sleep(1)
     assert len(migration.candidate.clients) == before
-    wait(lambda: migration.route.attempt is None, 90, "rolled back")
+    until(lambda: migration.route.attempt is None, "rolled back", 90)
     stone = lab.router.tombstone(migration.name, migration.attempt)
     assert stone.by == "sentinel"
     assert stone.reason.startswith("no fresh telemetry for ")
@@ -179,9 +180,9 @@ def test_a_share_that_does_not_fit_the_weight_holds(migration):
     """A log in which the candidate has more requests than its weight can explain: no pass, and the reason."""
     lab = migration.lab
     lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.1)
-    wait(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 3, 60, "looks are judged")
+    until(lambda: lab.standing(migration.attempt).get("step_looks", 0) >= 3, "looks are judged")
     log = lab.state.access_log(migration.name)
 
     def lie():
@@ -204,7 +205,7 @@ def test_a_share_that_does_not_fit_the_weight_holds(migration):
         lie()
         return "do not fit weight 0.1" in (lab.standing(migration.attempt).get("hold") or "")
 
-    wait(held, 60, "held")
+    until(held, "held")
     assert lab.standing(migration.attempt)["verdict"] == "undecided"
     assert migration.route.attempt == migration.attempt
 
@@ -217,18 +218,17 @@ def test_a_sentinel_that_wakes_up_late_revives_nothing(migration):
     """
     lab = migration.lab
     sentinel = lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     migration.change(weight=0.5, step_lease_seconds=60.0)
-    wait(lambda: len(migration.candidate.clients) > 20, 60, "the candidate has clients")
+    until(lambda: len(migration.candidate.clients) > 20, "the candidate has clients")
     sentinel.send_signal(signal.SIGSTOP)
     lock = lab.state.guard("any").with_name("lock")
     lock.unlink()
     assert lab.service("sentinel", lab.sentinel_port).wait(60) == 1  # the stopped one has the port
     other = lab.service("sentinel", port := ports.pick())
     try:
-        wait(
+        until(
             lambda: (said(f"http://127.0.0.1:{port}/attempts/{migration.attempt}") or {}).get("armed"),
-            60,
             "its word",
         )
         time.sleep(lab.settings.guard_lease_seconds)
@@ -236,9 +236,9 @@ def test_a_sentinel_that_wakes_up_late_revives_nothing(migration):
         time.sleep(1)
         assert len(migration.candidate.clients) == before
         migration.change(weight=0.5, step_lease_seconds=0.1)
-        wait(lambda: migration.route.attempt is None, 60, "rolled back by the other one")
+        until(lambda: migration.route.attempt is None, "rolled back by the other one")
         sentinel.send_signal(signal.SIGCONT)
-        wait(lambda: lab.standing(migration.attempt).get("ended"), 60, "the late one sees it")
+        until(lambda: lab.standing(migration.attempt).get("ended"), "the late one sees it")
         assert not migration.armed()
         assert migration.route.attempt is None
         assert len(migration.candidate.clients) == before

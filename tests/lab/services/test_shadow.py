@@ -3,9 +3,10 @@ import time
 
 import pytest
 import yaml
-from conftest import said, wait
+from conftest import said
 
 from tasks import shadow as shadowing
+from tests.waiting import until
 from turnout.domain.evidence import Verdict
 from turnout.domain.expectations import Evidenced
 from turnout.domain.requests import Arm
@@ -23,7 +24,7 @@ from turnout.wiring.migrating import Wiring
 def guarded(migration):
     """A migration whose sentinel arms the candidate."""
     migration.lab.sentinel()
-    wait(migration.armed, 60, "armed")
+    until(migration.armed, "armed")
     return migration
 
 
@@ -59,7 +60,7 @@ def tested(guarded, expecting):
 def test_captures_are_what_clients_sent_and_got(migration):
     """Every captured pair is, byte for byte of its JSON, a request of a client and the answer that it got."""
     migration.change(capture_share=1.0)
-    wait(lambda: len(captured(migration)) > 50, 60, "exchanges are captured")
+    until(lambda: len(captured(migration)) > 50, "exchanges are captured")
     migration.clients.stop()
     answers = {row[0]: answer for _, row, answer in migration.clients.answers}
     assert not migration.clients.failures
@@ -78,7 +79,7 @@ def test_captures_are_what_clients_sent_and_got(migration):
 
 def test_nothing_is_captured_that_the_route_does_not_ask_for(migration):
     """At a capture share of 0 the shadow service sees nothing."""
-    wait(lambda: len(migration.clients.answers) > 60, 60, "clients call")
+    until(lambda: len(migration.clients.answers) > 60, "clients call")
     assert captured(migration) == []
     assert migration.candidate.replays == []
 
@@ -166,14 +167,13 @@ def test_a_candidate_that_does_not_answer_replays_fails(guarded, tested):
 def test_in_the_canary_the_candidates_answers_are_held_against_legacy(guarded):
     """What the candidate told clients is replayed to legacy; wrong answers are a breach of `differs`."""
     guarded.change(weight=0.5, capture_share=1.0)
-    wait(
+    until(
         lambda: [c for c in compared(guarded) if c.captured_from is Arm.CANDIDATE],
-        60,
         "answers of the candidate are compared",
     )
     assert not any(c.new_differs for c in compared(guarded))
     guarded.candidate.offset = 1.0
-    wait(lambda: guarded.route.attempt is None, 60, "rolled back")
+    until(lambda: guarded.route.attempt is None, "rolled back")
     stone = guarded.lab.router.tombstone(guarded.name, guarded.attempt)
     assert stone.reason.startswith("differs: ")
     wrong = [c for c in compared(guarded) if c.captured_from is Arm.CANDIDATE and c.new_differs]
@@ -184,9 +184,9 @@ def test_without_the_sentinels_word_nothing_is_replayed(migration):
     """Replays are the first load to be shed: no sentinel, no replays, and the reason is counted."""
     migration.lab.no_sentinel()
     migration.change(capture_share=1.0)
-    wait(lambda: len(captured(migration)) > 30, 60, "exchanges are captured")
+    until(lambda: len(captured(migration)) > 30, "exchanges are captured")
     counts = migration.lab.state.captures(migration.name).with_name(f"{migration.name}.counts.json")
-    wait(lambda: counts.exists() and "healthy" in counts.read_text(), 60, "counted")
+    until(lambda: counts.exists() and "healthy" in counts.read_text(), "counted")
     assert migration.candidate.replays == []
     assert migration.legacy.replays == []
 
@@ -199,7 +199,7 @@ def test_a_model_with_side_effects_is_never_replayed(guarded):
     write(file, yaml.safe_dump(contract))
     time.sleep(1.5)  # the shadow service looks once a second
     guarded.change(capture_share=1.0)
-    wait(lambda: len(captured(guarded)) > 60, 60, "exchanges are captured")
+    until(lambda: len(captured(guarded)) > 60, "exchanges are captured")
     assert guarded.candidate.replays == []
     assert guarded.legacy.replays == []
     assert said(f"{guarded.lab.settings.sentinel}/attempts/{guarded.attempt}")["armed"]

@@ -12,9 +12,10 @@ import aiohttp
 import httpx
 import pytest
 import yaml
-from conftest import CONTRACT, wait
+from conftest import CONTRACT
 
 from tests.contract.router.streaming_servers import PIECES, Streamer
+from tests.waiting import until
 from turnout.domain.route import Backend, Opening, Registration, RouteChange, RoutePolicy
 from turnout.fabric import contracts, ports
 from turnout.services.shadow.receiver import LARGEST_BODY_BYTES
@@ -106,7 +107,7 @@ def streaming(lab):
     lab.router.open(Opening(model=name, attempt=f"{name}-1", candidate=backend, policy=POLICY))
     lab.sentinel()
     made = Streaming(lab, name, f"http://127.0.0.1:{listen}/v1/models/{name}:predict", legacy, candidate)
-    wait(lambda: lab.standing(made.attempt).get("armed"), 60, "armed")
+    until(lambda: lab.standing(made.attempt).get("armed"), "armed")
     yield made
     lab.router.roll_back(name, f"{name}-1", reason="the test is over", by="test")
     legacy.close()
@@ -119,11 +120,11 @@ def test_a_candidate_that_breaks_its_streams_is_taken_back(streaming):
     streaming.change(weight=0.5)
     clients = Streams(streaming.url)
     try:
-        wait(lambda: sum(who == "candidate" for _, who, _ in clients.ended) > 40, 60, "streams end well")
+        until(lambda: sum(who == "candidate" for _, who, _ in clients.ended) > 40, "streams end well")
         assert all(whole for _, _, whole in clients.ended)
         assert streaming.route.attempt == streaming.attempt
         streaming.candidate.breaks_after = 5  # after 0.75 s: beyond the time in which a request is judged
-        wait(lambda: streaming.route.attempt is None, 60, "rolled back")
+        until(lambda: streaming.route.attempt is None, "rolled back")
     finally:
         clients.stop()
     stone = streaming.lab.router.tombstone(streaming.name, streaming.attempt)
@@ -144,7 +145,7 @@ def test_streams_are_captured_whole_and_within_bounds(streaming):
     streaming.change(capture_share=1.0)
     file = streaming.lab.state.captures(streaming.name)
     answer = httpx.post(streaming.url, json={}).text
-    wait(file.exists, 30, "the stream is captured")
+    until(file.exists, "the stream is captured", 30)
     [line] = file.read_text().splitlines()
     assert json.loads(line)["response"] == answer
     assert answer.count("data: ") == PIECES + 1
@@ -155,4 +156,4 @@ def test_streams_are_captured_whole_and_within_bounds(streaming):
         assert large.endswith("data: [DONE]\n\n")
     streaming.legacy.padding = ""
     httpx.post(streaming.url, json={})
-    wait(lambda: len(file.read_text().splitlines()) == 2, 30, "the next one is captured")
+    until(lambda: len(file.read_text().splitlines()) == 2, "the next one is captured", 30)

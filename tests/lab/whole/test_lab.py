@@ -3,7 +3,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.waiting import until
 from turnout.fabric import marks, ports
 from turnout.fabric.processes import Processes
 from turnout.fabric.state import State
@@ -61,9 +61,8 @@ def test_the_flows_are_deployed(lab: Settings):
     assert "flows.migrate.migrate" in {deployment["entrypoint"] for deployment in known}
     pools = {deployment["work_pool_name"] for deployment in known}
     [pool] = pools
-    deadline = time.monotonic() + 60  # the lab is up when its worker runs; it then has to find its pool
-    while not (workers := _workers(lab, pool)) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    # The lab is up when its worker runs; it then has to find its pool.
+    workers = until(lambda: _workers(lab, pool), "a worker in the pool")
     assert [worker["status"] for worker in workers] == ["ONLINE"]
 
 
@@ -90,10 +89,11 @@ def test_a_killed_worker_is_started_again(lab: Settings):
 
     os.kill(before.pid, signal.SIGKILL)
 
-    until = time.monotonic() + 60
-    while (now := servers.status("prefect-worker")).restarts == before.restarts or now.state != "ready":
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    def is_back() -> bool:
+        now = servers.status("prefect-worker")
+        return now.restarts > before.restarts and now.state == "ready"
+
+    until(is_back, "the worker is back")
 
 
 def test_a_start_that_is_killed_leaves_nothing(
@@ -102,18 +102,16 @@ def test_a_start_that_is_killed_leaves_nothing(
     """Kill -9 of `up` half-way: no server, no installer, no training lives on."""
     lab_id = marks.lab_id(tmp_path)
     up = starting("lab", "up", "--state", tmp_path)
-    until = time.monotonic() + 60
-    while not {"ray", "prefect", "mlflow"} <= {marks.server_of(p) for p in marks.marked(lab_id)}:
+
+    def is_half_way() -> bool:
         assert up.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.1)
+        return {"ray", "prefect", "mlflow"} <= {marks.server_of(p) for p in marks.marked(lab_id)}
+
+    until(is_half_way, "three servers are starting")
 
     up.kill()
 
-    until = time.monotonic() + 60
-    while marks.marked(lab_id):
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    until(lambda: not marks.marked(lab_id), "everything has ended")
     assert turnout("lab", "down", "--state", tmp_path).stdout == "No lab was up.\n"
 
 
@@ -121,10 +119,7 @@ def test_a_start_that_is_interrupted_ends_what_it_started(starting: Callable[...
     """SIGTERM of `up` half-way: it ends with everything that it started."""
     lab_id = marks.lab_id(tmp_path)
     up = starting("lab", "up", "--state", tmp_path)
-    until = time.monotonic() + 60
-    while "mlflow" not in {marks.server_of(p) for p in marks.marked(lab_id)}:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    until(lambda: "mlflow" in {marks.server_of(p) for p in marks.marked(lab_id)}, "MLflow is starting")
 
     up.terminate()
 
@@ -187,10 +182,8 @@ def test_clients_are_told_where_to_call(lab: Settings):
 
 
 def _recorded(state: State, model: str, count: int) -> list[dict[str, Any]]:
-    file, until = state.client(model), time.monotonic() + 60
-    while not file.exists() or file.read_bytes().count(b"\n") < count:  # a client that has just begun
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    file = state.client(model)
+    until(lambda: file.exists() and file.read_bytes().count(b"\n") >= count, "a client that has just begun")
     return [json.loads(line) for line in file.read_text().splitlines()[:count]]
 
 

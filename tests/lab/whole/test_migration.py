@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from turnout.domain.attempt import Outcome
 from turnout.domain.evidence import Phase
 from turnout.domain.requests import Arm
@@ -32,12 +33,7 @@ def wiring(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> Wiring:
 
 
 def _until(what: str, found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.3)
-    raise AssertionError(what)
+    return until(found, what, LONGEST_SECONDS)
 
 
 def _failures(state: State) -> list[str]:
@@ -64,12 +60,12 @@ def test_a_model_moves_although_its_worker_is_killed_and_comes_back_without_the_
             ask = desk.waiting(ATTEMPT)
             return ask is not None and ask.gate == gate and desk.answer(ask)
 
-        _until("the canary's gate was not asked", lambda: answered("canary"))
-        _until("the canary did not begin", lambda: wiring.router.read(MODEL).weight > 0)
+        _until("the canary's gate is asked", lambda: answered("canary"))
+        _until("the canary begins", lambda: wiring.router.read(MODEL).weight > 0)
         _kill(wiring, "prefect-worker")
 
-        _until("the cutover's gate was not asked", lambda: answered("cutover"))
-        end = _until("the attempt did not end", lambda: wiring.attempts.ended(ATTEMPT))
+        _until("the cutover's gate is asked", lambda: answered("cutover"))
+        end = _until("the attempt ends", lambda: wiring.attempts.ended(ATTEMPT))
 
     assert end.outcome is Outcome.CUT_OVER, end
     assert [attempt.id for attempt in wiring.attempts.list(MODEL)] == [ATTEMPT]

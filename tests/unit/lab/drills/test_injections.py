@@ -3,11 +3,11 @@
 import contextlib
 import signal
 import subprocess
-import time
 
 import psutil
 import pytest
 
+from tests.waiting import until
 from turnout.domain.server import ServerStatus
 from turnout.fabric import marks
 from turnout.fabric.state import State
@@ -49,23 +49,15 @@ def injector(tmp_path, sentinel):
     return Injector(state, Processes(state, OneServer("sentinel", sentinel)), LEASES)
 
 
-def _until(found):
-    """Wait for what a signal does: it is sent before it is taken."""
-    deadline = time.monotonic() + 30
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_pause_outlasts_the_lease_and_ends(injector, sentinel):
     """Stopped while the block lasts; continued after it, also when something goes wrong in it."""
     process = psutil.Process(sentinel.pid)
     pause = Drill(Fault.PAUSE, "sentinel", Stage.CANARY)
     with contextlib.suppress(KeyboardInterrupt), injector.put(pause, (IRIS,)) as done:
-        _until(lambda: process.status() == psutil.STATUS_STOPPED)
+        until(lambda: process.status() == psutil.STATUS_STOPPED, "stopped")  # sent before it is taken
         assert done.seconds == LEASES.of(pause) + BEYOND_SECONDS
         raise KeyboardInterrupt
-    _until(lambda: process.status() != psutil.STATUS_STOPPED)
+    until(lambda: process.status() != psutil.STATUS_STOPPED, "continued")
     assert [deed.did.split()[0] for deed in done.deeds] == ["SIGSTOP", "SIGCONT"]
 
 
