@@ -43,7 +43,7 @@ MOST_STARTS = 25
 NEVER_BEGAN = "it was handed out and never began"
 """What is said of a run that no process ever took up."""
 _FINAL = ("Completed", "Failed", "Cancelled", "Cancelling", "Suspended", "Paused")
-_OURS = ("Cut over", "Stopped in shadow", "Rolled back", "Rejected", "Abandoned")
+_OURS = ("Cut over", "Stopped in shadow", "Rolled back", "Rejected", "Abandoned", "Legacy retired")
 
 
 def automations(beat_within_seconds: int = BEAT_WITHIN_SECONDS) -> list[Automation]:

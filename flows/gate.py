@@ -107,7 +107,7 @@ def _put(wiring: Wiring, ask: Ask) -> Approval:
 def _wait(wiring: Wiring, ask: Ask) -> None:
     rollout = wiring.contract(ask.model).rollout
     longest = rollout.gate_longest_seconds
-    if ask.gate is not Gate.CANARY:  # the weight stays where it is while its owner thinks
+    if ask.gate in (Gate.CUTOVER, Gate.EXTEND):  # the weight stays where it is while its owner thinks
         renew(ask.model, ask.attempt, longest + _LEASE_MARGIN_SECONDS)
     show(ask.evidence, name=ask.key, heading=_heading(ask))
     now = time.time()
@@ -158,6 +158,7 @@ _QUESTION = {
     Gate.CANARY: "may the candidate have its first traffic?",
     Gate.CUTOVER: "may the candidate have its full share?",
     Gate.EXTEND: "not enough evidence yet; may this step wait on at its weight?",
+    Gate.RETIRE: "may legacy be scaled down? Without it there is no control and no way back at once.",
 }
 
 

@@ -74,6 +74,7 @@ def migrate(model: str, again: bool = False) -> State:
 
 _STATES: dict[Outcome, tuple[Callable[..., State], str]] = {
     Outcome.CUT_OVER: (Completed, "Cut over"),
+    Outcome.RETIRED: (Completed, "Legacy retired"),
     Outcome.STOPPED_IN_SHADOW: (Failed, "Stopped in shadow"),
     Outcome.ROLLED_BACK: (Failed, "Rolled back"),
     Outcome.REJECTED: (Failed, "Rejected"),
@@ -87,6 +88,13 @@ def _choose(model: str, *, again: bool) -> str:
     attempts = current().attempts
     current().router.read(model)  # an unknown model is refused before anything is written
     newest = attempts.newest(model)
+    if newest is not None and attempts.retirement(newest.id) is not None:
+        raise RefusedError(
+            model,
+            observed=f"legacy is retired; {newest.id} has its place",
+            limit="legacy, which a candidate is compared with",
+            remedy="Run restore first: it brings legacy back.",
+        )
     if newest is None or (again and over(model, newest.id)):
         return attempts.new(model).id
     if over(model, newest.id):
@@ -122,6 +130,8 @@ def _refuse_second(attempt: str) -> None:
 
 def _through(model: str, attempt: str, run: str) -> End:
     known = current().attempts.ended(attempt)
+    if known and known.outcome is Outcome.RETIRED:
+        return known
     if over(model, attempt):
         return _back(model, attempt, Outcome.ROLLED_BACK, "the attempt was ended", "somebody")
     if known:

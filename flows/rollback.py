@@ -20,10 +20,15 @@ def rollback(model: str, attempt: str, reason: str, by: str = "a flow") -> Evide
         by: On whose word.
     """
     evidence = take_back(model, attempt, reason, by)
+    clear_away(model, attempt)
+    show(evidence)
+    return evidence
+
+
+def clear_away(model: str, attempt: str) -> None:
+    """Take down what an attempt had deployed, and let the registry's aliases say so."""
     undeploy(model, attempt)
     try:
         take_package_back(model, attempt)
     except TemporaryError as error:  # what serves is the router's word; the aliases only tell of it
         print(f"the registry's aliases were not moved back: {error}")  # noqa: T201 -- Prefect logs it
-    show(evidence)
-    return evidence

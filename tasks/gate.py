@@ -13,7 +13,7 @@ from turnout.domain.gate import Answer, Ask, CodeCheck, judged
 from turnout.domain.workload import Workload
 from turnout.wiring.migrating import Wiring, current
 
-SHOWN = {Gate.CANARY: Phase.SHADOW, Gate.CUTOVER: Phase.CANARY}
+SHOWN = {Gate.CANARY: Phase.SHADOW, Gate.CUTOVER: Phase.CANARY, Gate.RETIRE: Phase.RETIRE}
 """The phase whose evidence each gate is asked over."""
 
 OLDEST_SECONDS = 180.0

@@ -48,9 +48,16 @@ def rolled_back() -> list[str]:
 
 
 def ended_unsaid() -> list[Attempt]:
-    """Return the ended attempts whose package the registry still calls serving or the candidate."""
+    """Return the ended attempts whose package the registry still calls serving or the candidate.
+
+    One that has legacy's place serves, and is not among them.
+    """
     wiring = current()
-    ended = [a for a in wiring.attempts.list() if a.package and over(a.model, a.id)]
+    ended = [
+        a
+        for a in wiring.attempts.list()
+        if a.package and over(a.model, a.id) and wiring.attempts.retirement(a.id) is None
+    ]
     newest = {a.model: a for a in ended if a == wiring.attempts.newest(a.model)}
     return [a for a in newest.values() if _is_named(a)]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster import simulated
 from turnout.domain.errors import TemporaryError
-from turnout.domain.legacy_size import BEFORE
+from turnout.domain.legacy_size import BEFORE, STOPPED
 from turnout.fabric.kubernetes import legacy
 from turnout.fabric.kubernetes.legacy import KServeSize
 from turnout.fabric.kubernetes.waiting import Waiter
@@ -80,3 +80,24 @@ def test_no_weight_rises_while_legacy_is_not_ready_at_its_size(applier, namespac
     with pytest.raises(TemporaryError, match=r"not ready: \{.predictor.: 1\}"):
         KServeSize(applier, lambda _: (namespace, "iris")).pin("iris")
     assert now(applier, item) == (2, '{"predictor": 2}')
+
+
+def test_retired_legacy_has_no_pods_and_comes_back_at_its_size(applier, namespace, monkeypatch):
+    """KServe's part, to take the Deployment away and to make it anew, is done here by hand."""
+    item, made = service(namespace, minReplicas=1, maxReplicas=5), deployment(namespace, 3)
+    applier.apply([item, made])
+    Waiter(applier).until_ready([made], within_seconds=120)
+    size = KServeSize(applier, lambda _: (namespace, "iris"))
+    size.pin("iris")
+    monkeypatch.setattr(legacy, "STOPPED_WITHIN_SECONDS", 1.0)
+    with pytest.raises(TemporaryError, match=r"still there: \{.predictor.: 3\}"):
+        size.retire("iris")  # a KServe that does not know the annotation
+    annotations = applier.call("GET", applier.path(item))["metadata"]["annotations"]
+    assert annotations[STOPPED] == "true"
+    applier.delete(made)
+    size.retire("iris")
+    applier.apply([made])
+    size.restore("iris")
+    annotations = applier.call("GET", applier.path(item))["metadata"]["annotations"]
+    assert STOPPED not in annotations
+    assert now(applier, item) == (3, '{"predictor": 1}')

@@ -18,6 +18,7 @@ import yaml
 from turnout.domain.errors import UnreachableError
 from turnout.fabric.router import ending
 from turnout.fabric.router.directory import RouteDirectory
+from turnout.fabric.router.naming import is_attempt
 from turnout.fabric.state import State
 from turnout.settings_file import find
 
@@ -70,15 +71,20 @@ def command(model: str, reason: str, by: str) -> None:
     state, admin_url = _where(file)
     directory = ending.directory_of(state.routes, model)
     ended = [ending.end(directory, one, reason=reason, by=by) for one in ending.unfinished(directory)]
-    for line in told(model, ended):
+    for line in told(model, ended, ending.stable(directory)):
         click.echo(line)
     click.echo(_report(directory, admin_url))
     for epitaph in ended:
         directory.settle(epitaph.attempt)
 
 
-def told(model: str, ended: Sequence[Ended]) -> list[str]:
-    """What became of a model's attempts, in words."""
+def told(model: str, ended: Sequence[Ended], stable: str) -> list[str]:
+    """What became of a model's attempts, in words; `stable` names who has all traffic without one."""
+    if not ended and is_attempt(model, stable):
+        return [
+            f"{model}: legacy is retired; {stable} has its place, and all traffic. Nothing was changed.",
+            "The flow `restore` brings legacy back.",
+        ]
     if not ended:
         return [f"{model}: no attempt is live; all traffic is on legacy already. Nothing was changed."]
     return [

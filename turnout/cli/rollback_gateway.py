@@ -34,4 +34,4 @@ def run(settings: dict[str, Any], model: str, *, reason: str, by: str) -> list[s
     ended = [router.roll_back(model, live, reason=reason, by=by)] if live else []
     now = router.read(model)
     said = f"The HTTPRoute says version {now.version}: legacy has {1 - now.weight:.0%}."
-    return [*told(model, ended), said]
+    return [*told(model, ended, now.stable.name), said]

@@ -15,6 +15,8 @@ class Gate(StrEnum):
     CUTOVER = "cutover"
     EXTEND = "extend"
     """Not enough evidence after a step's longest time: the owner decides whether to wait on."""
+    RETIRE = "retire"
+    """Legacy may be scaled down, and the new servers stand alone."""
 
 
 class Decision(StrEnum):

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+from turnout.domain.route import Backend
+
 
 class Attempt(BaseModel):
     """One try at moving a model, with the package that it moves.
@@ -35,6 +37,8 @@ class Outcome(StrEnum):
     """How an attempt ended, or that it stands at its final weight."""
 
     CUT_OVER = "cut_over"
+    RETIRED = "retired"
+    """Legacy is scaled down: what the attempt had deployed has all the traffic, and no control beside it."""
     STOPPED_IN_SHADOW = "stopped_in_shadow"
     ROLLED_BACK = "rolled_back"
     REJECTED = "rejected"
@@ -49,6 +53,26 @@ class End(BaseModel):
     outcome: Outcome
     by: str
     reason: str
+    at_seconds: float
+
+
+class Retirement(BaseModel):
+    """Legacy that is scaled down, and what it takes to bring it back.
+
+    Attributes:
+        model: The model.
+        attempt: The attempt whose servers have taken its place.
+        stable: Legacy's servers, as the router knew them.
+        successor: The attempt's servers.
+        at_seconds: When, Unix time.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    attempt: str
+    stable: Backend
+    successor: Backend
     at_seconds: float
 
 

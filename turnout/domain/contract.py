@@ -160,6 +160,7 @@ class Rollout(BaseModel):
         capture_share: Share of exchanges captured while an attempt is live.
         noise_share: Share of captured requests replayed to legacy a second time.
         step_lease_seconds: How long a weight of the canary stands without a new word from the flow.
+        retire_after_seconds: How long a candidate serves under guard before its owner may retire legacy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -169,6 +170,7 @@ class Rollout(BaseModel):
     step_longest_seconds: float = Field(default=3600, gt=0)
     gate_longest_seconds: float = Field(default=86_400, gt=0)
     step_lease_seconds: float = Field(default=300, gt=0)
+    retire_after_seconds: float = Field(default=7 * 86_400, ge=0)
     shadow_samples: int = Field(default=200, gt=0)
     shadow_longest_seconds: float = Field(default=3600, gt=0)
     capture_share: float = Field(default=0.5, gt=0, le=1)

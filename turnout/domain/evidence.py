@@ -27,6 +27,7 @@ class Phase(StrEnum):
     SHADOW = "shadow"
     CANARY = "canary"
     CUTOVER = "cutover"
+    RETIRE = "retire"
     ROLLBACK = "rollback"
 
 

@@ -142,12 +142,13 @@ def policy_passes(
     """Whether a gate is passed on evidence alone.
 
     Only where the contract says so, the model is known to be of low criticality (unknown is not low), and
-    the evidence passes. More time for a step (`extend`) is always the owner's word: it lacks evidence.
+    the evidence passes. More time for a step (`extend`) is always the owner's word: it lacks evidence. So is
+    the end of legacy (`retire`): what is gone is no way back.
     """
     return (
         contract.gates_on_evidence
         and criticality is Criticality.LOW
-        and gate is not Gate.EXTEND
+        and gate in (Gate.CANARY, Gate.CUTOVER)
         and evidence.verdict is Verdict.PASS
     )
 

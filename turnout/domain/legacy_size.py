@@ -12,13 +12,15 @@ from typing import Any, Protocol
 
 Object = dict[str, Any]
 
+STOPPED = "serving.kserve.io/stop"
+"""KServe's own annotation, from 0.16 on in both modes: the pods go, the object and its address stay."""
 BEFORE = "turnout.dev/legacy-min-replicas-before"
 """The least of each component before it was pinned, as JSON; null: it had said none."""
 ROLES = ("predictor", "transformer", "explainer")
 
 
 class LegacySize(Protocol):
-    """Keeps legacy at the size that it has."""
+    """Keeps legacy at the size that it has, and scales it down when its owner has retired it."""
 
     def pin(self, model: str) -> None:
         """See that legacy keeps what it runs on; harmless when it does.
@@ -30,15 +32,22 @@ class LegacySize(Protocol):
     def release(self, model: str) -> None:
         """Give its autoscaler its own least back; harmless when it has it."""
 
+    def scales(self, model: str) -> bool:
+        """Whether it can be scaled down from here."""
 
-class AsItIs:
-    """Legacy whose size nothing changes: the lab's servers are one process each."""
+    def retire(self, model: str) -> None:
+        """Scale legacy down to nothing; harmless when it is.
 
-    def pin(self, model: str) -> None:
-        """Nothing would make it smaller."""
+        Raises:
+            TemporaryError: Somebody else writes to it at the same time.
+        """
 
-    def release(self, model: str) -> None:
-        """Nothing was pinned."""
+    def restore(self, model: str) -> None:
+        """Bring legacy back to the size that it had, and wait until all of it is ready.
+
+        Raises:
+            TemporaryError: It was not ready in time.
+        """
 
 
 def full(service: Object, running: Mapping[str, int]) -> dict[str, int]:
@@ -68,6 +77,12 @@ def pinning(service: Object, running: Mapping[str, int]) -> Object | None:
         return None
     kept = annotations.get(BEFORE, json.dumps(before, sort_keys=True))
     return _patch(service, {BEFORE: kept}, {role: {"minReplicas": size} for role, size in wanted.items()})
+
+
+def stopping(service: Object, *, stopped: bool) -> Object | None:
+    """The merge patch that stops an InferenceService or lets it run; None where it is so already."""
+    now = (service["metadata"].get("annotations") or {}).get(STOPPED) == "true"
+    return None if now == stopped else _patch(service, {STOPPED: "true" if stopped else None}, {})
 
 
 def releasing(service: Object) -> Object | None:

@@ -1,7 +1,8 @@
 """Attempts as the flows know them, and what is known of their course; small files, each written whole.
 
 `STATE/attempts/ATTEMPT.json` is the attempt; beside it `STATE/attempts/ATTEMPT/` keeps its end, the hold put
-on it, what it was last doing, its open ask and the canary's steps; `runs/` says which attempt a run moves.
+on it, what it was last doing, its open ask, the canary's steps and what it takes to bring retired legacy
+back; `runs/` says which attempt a run moves.
 """
 
 from contextlib import suppress
@@ -10,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from turnout.domain.attempt import Attempt, End, Hold, Outcome, Progress, next_attempt
+from turnout.domain.attempt import Attempt, End, Hold, Outcome, Progress, Retirement, next_attempt
 from turnout.domain.canary import StepResult
 from turnout.domain.errors import NotFoundError
 from turnout.domain.gate import Ask
@@ -102,6 +103,14 @@ class AttemptFiles:
     def asked(self, attempt: str) -> Ask | None:
         """Return the open ask of an attempt."""
         return _read(self._beside(attempt, "ask"), Ask)
+
+    def retire(self, attempt: str, retirement: Retirement | None) -> None:
+        """Keep whose place an attempt's servers have taken; None: it has its place back."""
+        self._put(attempt, "retirement", retirement)
+
+    def retirement(self, attempt: str) -> Retirement | None:
+        """Return whose place an attempt's servers have taken."""
+        return _read(self._beside(attempt, "retirement"), Retirement)
 
     def keep_step(self, attempt: str, step: StepResult) -> None:
         """Keep the numbers of a passed step of the canary."""

@@ -53,6 +53,10 @@ class State:
         """Output of a server."""
         return self.root / "logs" / f"{server}.log"
 
+    def retired(self, model: str) -> Path:
+        """What a lab's retired legacy was started with."""
+        return self.root / "servers" / "retired" / f"{model}.json"
+
     @property
     def approvals(self) -> Path:
         """Answers at gates."""

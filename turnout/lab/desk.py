@@ -19,6 +19,7 @@ from turnout.fabric.owners import Owners
 
 DEPLOYMENT = "migrate/turnout"
 PORTFOLIO = "portfolio/turnout"
+RETIRE, RESTORE = "retire/turnout", "restore/turnout"
 STATE_READ_EVERY_SECONDS = 1.0
 
 
@@ -59,6 +60,14 @@ class Desk:
         """Start the migrations of these models, wave by wave as planned; returns the run that starts them."""
         return self._start(PORTFOLIO, {"models": models})
 
+    def retire(self, model: str) -> UUID:
+        """Start the retirement of a model's legacy."""
+        return self._start(RETIRE, {"model": model})
+
+    def restore(self, model: str, reason: str) -> UUID:
+        """Start bringing a model's legacy back."""
+        return self._start(RESTORE, {"model": model, "reason": reason, "by": "the lab's owner"})
+
     def _start(self, name: str, parameters: dict[str, Any]) -> UUID:
         deployment = self._client.read_deployment_by_name(name)
         return self._client.create_flow_run_from_deployment(deployment.id, parameters=parameters).id
@@ -66,6 +75,11 @@ class Desk:
     def read(self, run: UUID) -> FlowRun:
         """Return a run as Prefect has it."""
         return self._client.read_flow_run(run)
+
+    def is_over(self, run: UUID) -> bool:
+        """Whether a run has come to its end."""
+        state = self.read(run).state
+        return state is not None and state.is_final()
 
     def waiting(self, attempt: str) -> Ask | None:
         """Return the open ask of an attempt whose run is suspended and takes an answer."""

@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     """How an attempt stands when the report is taken."""
 
     CUT_OVER = "cut_over"
+    RETIRED = "retired"
     STOPPED_IN_SHADOW = "stopped_in_shadow"
     ROLLED_BACK = "rolled_back"
     REJECTED = "rejected"

@@ -9,6 +9,7 @@ from turnout.report.summary import AttemptEntry
 
 WORDS = {
     Outcome.CUT_OVER: "cut over",
+    Outcome.RETIRED: "cut over, legacy retired",
     Outcome.STOPPED_IN_SHADOW: "stopped in shadow",
     Outcome.ROLLED_BACK: "rolled back",
     Outcome.REJECTED: "rejected by its owner",
@@ -40,6 +41,8 @@ def sentence(model: ModelFacts, attempt: AttemptFacts, entry: AttemptEntry) -> s
     match entry.outcome:
         case Outcome.CUT_OVER:
             said = f"The candidate serves {now:.0%} of the traffic; legacy keeps the rest as the control."
+        case Outcome.RETIRED:
+            said = "Legacy is scaled down; what the attempt had deployed serves alone."
         case Outcome.STOPPED_IN_SHADOW:
             said = f"{_differing(attempt)} No client's request ever reached the candidate."
         case Outcome.ROLLED_BACK:

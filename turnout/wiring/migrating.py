@@ -13,7 +13,7 @@ from turnout.domain.errors import NotFoundError, UnsupportedError
 from turnout.domain.evidence import EvidenceStore
 from turnout.domain.expectations import Validator
 from turnout.domain.inventory import Inventory
-from turnout.domain.legacy_size import AsItIs, LegacySize
+from turnout.domain.legacy_size import LegacySize
 from turnout.domain.package import PackageRegistry
 from turnout.domain.route import Router
 from turnout.domain.server import Servers
@@ -128,9 +128,11 @@ class Wiring:
 
     @cached_property
     def legacy_size(self) -> LegacySize:
-        """What keeps legacy at its full size: nothing has to where its servers are given one by one."""
+        """What keeps legacy at its full size, and ends it: the lab's are processes, others KServe's."""
         if self.settings.estate == "manifests":
-            return AsItIs()
+            from turnout.fabric.legacy_processes import LegacyProcesses
+
+            return LegacyProcesses(self.state, self.servers)
         from turnout.fabric.kubernetes.apply import Applier
         from turnout.fabric.kubernetes.legacy import KServeSize
 

@@ -298,6 +298,26 @@ async def test_the_command_takes_traffic_back_under_load(traffic, candidate, tmp
     assert answers["legacy", 200] > 0
 
 
+async def test_a_candidate_takes_legacys_place_and_gives_it_back_under_load(traffic, candidate):
+    """Legacy may end once the candidate's servers are the stable ones; no request fails, there or back."""
+    await traffic.begin(0.95)
+    await _until(traffic, "candidate")
+    router, name, attempt = traffic.proxy.router, traffic.model.name, traffic.attempt
+    sending = asyncio.create_task(traffic.send(3000))
+    await asyncio.sleep(0.1)
+    address = Address(name=attempt, port=candidate.port)
+    alone = traffic.registration.model_copy(update={"stable": address})
+    route = await asyncio.to_thread(router.register, alone)
+    assert (route.attempt, route.stable) == (attempt, address)
+    await asyncio.to_thread(router.roll_back, name, attempt, reason="retired", by="ana")
+    traffic.legacy.served.clear()
+    assert await traffic.send(200) == {("candidate", 200): 200}
+    assert not traffic.legacy.served
+    await asyncio.to_thread(router.register, traffic.registration)
+    assert await traffic.send(200) == {("legacy", 200): 200}
+    assert not failures(await sending)
+
+
 async def test_a_router_that_starts_again_keeps_the_route(own_proxy, model, legacy, candidate):
     """Killing the router loses no decision: a rollback while it is down holds when it is back."""
     traffic = Traffic(own_proxy, model, legacy, candidate.port)

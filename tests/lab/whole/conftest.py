@@ -10,6 +10,9 @@ import pytest
 
 from turnout import settings
 from turnout.fabric import marks
+from turnout.fabric.state import State
+from turnout.settings import VARIABLE, Settings
+from turnout.wiring.migrating import Wiring
 
 ROOT = Path(__file__).parents[3]
 RATE = 40.0
@@ -62,7 +65,7 @@ def starting() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 @pytest.fixture(scope="session")
-def lab(turnout: Turnout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
+def lab(turnout: Turnout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """A lab that is up, with its client calling; nothing of it may live on."""
     root = tmp_path_factory.mktemp("lab")
     try:
@@ -73,3 +76,14 @@ def lab(turnout: Turnout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         down = turnout("lab", "down", "--state", root)
     assert (down.returncode, down.stdout) == (0, "The lab is down.\n"), down.stderr
     assert marks.marked(marks.lab_id(root)) == []
+
+
+@pytest.fixture
+def wiring(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> Wiring:
+    """Adapters of the lab, its owners enrolled."""
+    monkeypatch.setenv("PREFECT_API_URL", lab.prefect_api)
+    monkeypatch.setenv(VARIABLE, str(State(lab.state).settings_file))
+    built = Wiring(lab)
+    for owner in built.owners.all():
+        built.owners.enrol(owner)
+    return built

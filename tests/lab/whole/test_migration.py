@@ -12,24 +12,13 @@ from turnout.domain.attempt import Outcome
 from turnout.domain.evidence import Phase
 from turnout.domain.requests import Arm
 from turnout.fabric.state import State
-from turnout.settings import VARIABLE, Settings
+from turnout.settings import Settings
 from turnout.wiring.migrating import Wiring
 
 MODEL, ATTEMPT = "iris", "iris-1"
 LONGEST_SECONDS = 480.0
 
 pytestmark = pytest.mark.timeout(900)
-
-
-@pytest.fixture
-def wiring(lab: Settings, monkeypatch: pytest.MonkeyPatch) -> Wiring:
-    """Adapters of the lab, its owners enrolled."""
-    monkeypatch.setenv("PREFECT_API_URL", lab.prefect_api)
-    monkeypatch.setenv(VARIABLE, str(State(lab.state).settings_file))
-    built = Wiring(lab)
-    for owner in built.owners.all():
-        built.owners.enrol(owner)
-    return built
 
 
 def _until(what: str, found: Callable[[], Any]) -> Any:

@@ -30,14 +30,14 @@ def test_restarts_are_bounded_by_the_count_of_starts():
     assert all("999" not in a.trigger.match["prefect.run-count"] for a in _crash_watchers())
 
 
-def test_every_deployment_is_watched_and_only_migrations_are_started_again():
+def test_every_deployment_is_watched_and_only_what_waits_at_gates_or_for_others_is_started_again():
     """The tags that the automations look for are those of prefect.yaml, and heartbeats are switched on."""
     deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     for one in deployments:
         assert TAG in one["tags"]
         assert one["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
     again = {one["entrypoint"] for one in deployments if RESTARTED_TAG in one["tags"]}
-    assert again == {"flows.migrate.migrate", "flows.portfolio.portfolio"}
+    assert again == {"flows.migrate.migrate", "flows.portfolio.portfolio", "flows.retire.retire"}
 
 
 def test_the_deployments_name_no_place_of_this_machine():

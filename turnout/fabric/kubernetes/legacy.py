@@ -3,16 +3,18 @@
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from turnout.domain.errors import TemporaryError
-from turnout.domain.legacy_size import full, pinning, releasing
+from turnout.domain.legacy_size import STOPPED, full, pinning, releasing, stopping
 from turnout.fabric.kubernetes.apply import Applier, ConflictError
 
 Object = dict[str, Any]
 
 READY_WITHIN_SECONDS = 300.0
 """What is pinned runs already, as a rule; an InferenceService that had scaled to zero has to load."""
+STOPPED_WITHIN_SECONDS = 120.0
 _POLL_SECONDS = 1.0
 _TRIES = 5
 _MERGE = "application/merge-patch+json"
@@ -58,6 +60,37 @@ class KServeSize:
             TemporaryError: Somebody else writes to it at the same time.
         """
         self._write(model, releasing)
+
+    def scales(self, model: str) -> bool:  # noqa: ARG002 -- any InferenceService
+        """Whether it can be scaled down from here."""
+        return True
+
+    def retire(self, model: str) -> None:
+        """Stop it as KServe does: its pods go, the object stays.
+
+        Raises:
+            NotFoundError: There is no such InferenceService.
+            TemporaryError: Its pods are still there, or somebody else writes to it at the same time.
+        """
+        self._write(model, partial(stopping, stopped=True))
+        until = time.monotonic() + STOPPED_WITHIN_SECONDS
+        while left := {role: n for role, n in self._replicas(model, "status", "replicas").items() if n}:
+            if time.monotonic() > until:
+                raise TemporaryError(
+                    f"legacy of {model}", observed=f"still there: {left}", limit="no replica",
+                    remedy=f"KServe before 0.16 does not know {STOPPED}: scale it down by hand.",
+                )  # fmt: skip
+            time.sleep(_POLL_SECONDS)
+
+    def restore(self, model: str) -> None:
+        """Let it run again, at the size that it had, and wait until all of it is ready.
+
+        Raises:
+            NotFoundError: There is no such InferenceService.
+            TemporaryError: Its replicas are not all ready, or somebody else writes to it at the same time.
+        """
+        self._write(model, partial(stopping, stopped=False))
+        self.pin(model)
 
     def _write(self, model: str, patch_of: Callable[[Object], Object | None]) -> Object:
         """Read, decide and write at the version that was read; returns the object as it then is."""

@@ -47,6 +47,13 @@ def directory_of(routes: Path, model: str) -> RouteDirectory:
     return RouteDirectory(folder)
 
 
+def stable(directory: RouteDirectory) -> str:
+    """Name of the servers that have all of a model's traffic when no attempt is live; empty: unreadable."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return str(json.loads((directory.folder / REGISTRATION).read_text())["stable"]["name"])
+    return ""
+
+
 def unfinished(directory: RouteDirectory) -> list[str]:
     """Attempts that are live or could still be opened; the live one first."""
     lives = {one: directory.life(one) for one in directory.attempts()}

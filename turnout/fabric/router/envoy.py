@@ -107,6 +107,7 @@ class EnvoyRouter:
             self._await(
                 "listener", model, lambda: f"{model}:{registration.listen_port}" in self._admin.listeners()
             )
+            self._await("clusters", model, self._follows_clusters)
             self._await_version(model)
         route = self.read(model)
         if is_new:
@@ -242,12 +243,13 @@ class EnvoyRouter:
         wanted = {envoy_names.candidate_cluster(attempt), envoy_names.shielded_cluster(attempt)}
 
         def known() -> bool:
-            current = self._admin.versions().get("cluster_manager.cds.version_text")
-            return (
-                current == self._publisher.published("cds.json") and wanted <= self._admin.clusters().keys()
-            )
+            return self._follows_clusters() and wanted <= self._admin.clusters().keys()
 
         self._await("clusters of the candidate", model, known)
+
+    def _follows_clusters(self) -> bool:
+        current = self._admin.versions().get("cluster_manager.cds.version_text")
+        return current == self._publisher.published("cds.json")
 
     def _await_version(self, model: str, seconds: float = _REPORT_SECONDS) -> None:
         """Until Envoy reports the version that the files hold now (a later one than ours is as good)."""

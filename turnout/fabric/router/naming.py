@@ -33,8 +33,7 @@ def check_attempt(model: str, attempt: str) -> str:
     Raises:
         InvalidInputError: It is not.
     """
-    prefix, _, number = attempt.rpartition("-")
-    if prefix == check_model(model) and _NUMBER.fullmatch(number):
+    if is_attempt(check_model(model), attempt):
         return attempt
     raise InvalidInputError(
         f"attempt {attempt!r}",
@@ -42,3 +41,9 @@ def check_attempt(model: str, attempt: str) -> str:
         limit=f"{model}-N, N counting from 1",
         remedy="Correct the id; `turnout status` shows it.",
     )
+
+
+def is_attempt(model: str, name: str) -> bool:
+    """Whether a name is that of an attempt of a model."""
+    prefix, _, number = name.rpartition("-")
+    return prefix == model and _NUMBER.fullmatch(number) is not None
