@@ -65,7 +65,7 @@ guarded: $(DEV)  ## The same with the sentinel and the shadow service
 lab: $(DEV)  ## The whole lab, and a migration through it
 	$(BIN)/python -m pytest tests/lab/whole
 
-test-runtimes: $(DEV)  ## Every model of the full portfolio on its runtime: large environments, long loads
+test-runtimes: $(DEV)  ## Every model of the full portfolio on its runtime, legacy retired: large environments, long loads
 	$(BIN)/python -m pytest tests/heavy
 
 drills: $(CORE)  ## Kill, stop and break each part in each phase of a migration (DRILLS=DIR gets the results)

@@ -15,8 +15,8 @@ from turnout.settings import VARIABLE, Settings
 from turnout.wiring.migrating import Wiring
 
 ROOT = Path(__file__).parents[3]
-RATE = 40.0
-"""Requests a second and model: twice the demonstration's, as a step passes by the requests it has had."""
+RATE = 20.0
+"""Requests a second and model."""
 
 Turnout = Callable[..., subprocess.CompletedProcess[str]]
 
