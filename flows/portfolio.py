@@ -19,22 +19,25 @@ from flows.plan import plan
 from tasks.plan_lines import waves
 from turnout.wiring.migrating import current
 
-_POLL_SECONDS = 10.0
+_POLL_SECONDS = 5.0
 
 
 @flow(name="portfolio", flow_run_name="portfolio", log_prints=True)
-def portfolio(models: list[str] | None = None, stop_on_failure: bool = True) -> State:
+def portfolio(
+    models: list[str] | None = None, stop_on_failure: bool = True, at_once: int | None = None
+) -> State:
     """Migrate every model of the plan that nothing stands in the way of.
 
     Args:
         models: Only these; None: all.
         stop_on_failure: Begin no further wave after one in which a model was not cut over.
+        at_once: Migrations under way at a time, those that wait at gates included; None: the whole wave.
     """
     if not (current().state.work / "plan.json").is_file():
         plan(refresh=True)
     for number, wave in waves(current().state, models).items():
         print(f"wave {number}: {', '.join(wave)}")  # noqa: T201 -- Prefect logs what flows print
-        ends = _wait({model: _start(model) for model in wave})
+        ends = _through(wave, at_once or len(wave))
         failed = [f"{model}: {name}" for model, (name, good) in ends.items() if not good]
         if failed and stop_on_failure:
             return Failed(name="Stopped", message=f"wave {number}: {'; '.join(failed)}")
@@ -52,15 +55,20 @@ def _start(model: str) -> UUID:
     return cast("FlowRun", run).id
 
 
-def _wait(runs: dict[str, UUID]) -> dict[str, tuple[str, bool]]:
-    """Wait until every run has ended, gates included; returns each one's state and whether it is good."""
+def _through(wave: list[str], at_once: int) -> dict[str, tuple[str, bool]]:
+    """See every run of a wave to its end, gates included; returns each one's state and whether it is good."""
+    waiting, runs = list(wave), dict[str, UUID]()
     ends: dict[str, tuple[str, bool]] = {}
     with get_client(sync_client=True) as client:
-        while len(ends) < len(runs):
+        while waiting or runs:
+            while waiting and len(runs) < at_once:
+                model = waiting.pop(0)
+                runs[model] = _start(model)
             time.sleep(_POLL_SECONDS)
-            for model, run in runs.items():
+            for model, run in list(runs.items()):
                 if end := _end(client.read_flow_run(run)):
                     ends[model] = end
+                    del runs[model]
     return ends
 
 

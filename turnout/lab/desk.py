@@ -21,6 +21,8 @@ DEPLOYMENT = "migrate/turnout"
 PORTFOLIO = "portfolio/turnout"
 RETIRE, RESTORE = "retire/turnout", "restore/turnout"
 STATE_READ_EVERY_SECONDS = 1.0
+AT_ONCE = 2
+"""Migrations of a wave under way at the same time: more than the lab's two cores have been seen to bear."""
 
 
 class Desk:
@@ -58,7 +60,7 @@ class Desk:
 
     def start_waves(self, models: list[str]) -> UUID:
         """Start the migrations of these models, wave by wave as planned; returns the run that starts them."""
-        return self._start(PORTFOLIO, {"models": models})
+        return self._start(PORTFOLIO, {"models": models, "at_once": AT_ONCE})
 
     def retire(self, model: str) -> UUID:
         """Start the retirement of a model's legacy."""
