@@ -39,7 +39,7 @@ demo: $(CORE)  ## Move models under live traffic (PORTFOLIO=full: every one; GAT
 
 test: check unit  ## All checks, then unit, contract and lab tests
 	@# Side by side: their servers mostly wait. The whole lab is a session of its own, up for as long as it lasts.
-	$(MAKE) --no-print-directory -j3 --output-sync=target parts lab guarded contract served
+	$(MAKE) --no-print-directory -j4 --output-sync=target parts lab guarded contract served
 
 check: $(DEV)  ## Lint, format, types, direction of imports
 	$(BIN)/ruff check .
