@@ -285,3 +285,31 @@ def test_an_ended_attempt_is_never_armed(begun, route):
     watch = tick(begun, 2, route, records=traffic(1)).watch
     over = watching.ended(watch, Ended(by="ana", reason="no", at_seconds=1.0))
     assert not over.lease.fresh(at(2.6).boot_seconds)
+
+
+def test_a_clock_that_jumped_for_a_moment_does_not_hold_a_shadow_test_for_an_hour(contract, make_route):
+    """At weight 0 counting follows the clock back at once: the attempt is armed again, and gets replays."""
+    quiet = make_route(weight=0.0, version="iris-1.1")
+    watch = watching.begin(quiet, contract, at(0), cursor=Cursor(), place=START, lease_seconds=4.0)
+    for second in (1, 2, 3603, 3604):
+        watch = tick(watch, second, quiet).watch
+    back = tick(watch, 5, quiet, now=at(5.55, boot_seconds=500.0 + 3605)).watch
+    assert back.hold is None
+    assert back.lease.fresh(500.0 + 3605)
+
+
+def test_a_candidate_with_traffic_is_not_judged_anew_by_a_clock_that_was_set_back(begun, route):
+    """What has clients is not let off by a clock: it is blind, and goes back after its time."""
+    turn, _ = run(begun, route, range(2, 10))
+    watch = turn.watch
+    for second in (3610, 3611):
+        watch = tick(watch, second, route).watch
+    last = None
+    for step_ in range(1, int(BLIND_LONGEST_SECONDS) + 3):
+        last = tick(watch, 10 + step_, route, now=at(10.55 + step_, boot_seconds=500.0 + 3611 + step_))
+        watch = last.watch
+        assert watch.hold is not None
+        if last.breach:
+            break
+    assert last.breach is not None
+    assert "behind the clock" in last.breach.reason

@@ -249,17 +249,30 @@ def _counted(watch: Watch, sight: Sight) -> tuple[Watch, list[Look]]:
     While the telemetry may be incomplete no second is closed: what comes late is counted when it comes.
     """
     record = watch.record
+    known = _with_the_clock(watch, sight)
     counter, looks = counting.advance(
-        watch.counter,
+        known,
         watch.rules,
         [r for r in sight.records if r.weight > 0],
         sight.comparisons if sight.route.weight > 0 else (),
-        watch.counter.next_second if sight.stale else sight.now.unix_seconds,
+        known.next_second if sight.stale else sight.now.unix_seconds,
     )
     read: dict[str, Any] = {"cursor": sight.cursor} if sight.cursor not in (None, record.cursor) else {}
     read |= {"place": sight.place} if sight.place != record.place else {}
     watch = dataclasses.replace(_with_record(watch, read), counter=counter)
     return watch, [look for look in looks if look.weight > 0]
+
+
+def _with_the_clock(watch: Watch, sight: Sight) -> Counter:
+    """The counter; in the shadow phase it begins anew where the clock was set back behind it.
+
+    It would wait for the clock until then, and the attempt would get no replays for so long. Where there is a
+    weight it is not given up: what it lost sight of is sent back (`BLIND_LONGEST_SECONDS`).
+    """
+    set_back = counting.lag_seconds(watch.counter, sight.now.unix_seconds) < -SLACK_SECONDS
+    if sight.route.weight > 0 or not set_back:
+        return watch.counter
+    return counting.begin(watch.record.attempt, sight.now.unix_seconds)
 
 
 def _observed(watch: Watch, look: Look) -> tuple[Watch, GuardVerdict]:
