@@ -213,7 +213,8 @@ class Campaign:
         """Put one fault in and see it through; returns whether it was there to be put in."""
         for one, _ in self._about(drill, models):
             self._learn(one.model)
-        if not (about := self._about(drill, models)):  # asked again: learning took its time
+        about = self._about(drill, models)  # asked again: learning took its time
+        if not about or not all(self._is_known(one.model, stage) for one, stage in about):
             return False
         before = {one.model: self._wiring.router.read(one.model) for one, _ in about}
         began = time.time()
@@ -257,6 +258,10 @@ class Campaign:
         """Read the evidence that there is about a model; what was known stays known where MLflow is down."""
         with suppress(TurnoutError):
             self._known[model] = watching.digests(self._wiring, model)
+
+    def _is_known(self, model: str, stage: Stage) -> bool:
+        """Whether there is evidence that could be lost; before a proved package there need not be any."""
+        return stage in (Stage.BASELINE, Stage.PACKAGE) or bool(self._known.get(model))
 
     def _watch(self, drill: Drill, shots: list[Shot], seconds: float | None) -> float:
         """Look on while the fault lasts; returns when its servers were last seen not to be ready."""
