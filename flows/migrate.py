@@ -35,11 +35,7 @@ from turnout.domain.attempt import End, Outcome, Progress
 from turnout.domain.errors import PermanentError, RefusedError, TurnoutError
 from turnout.domain.evidence import Evidence, Phase, Verdict
 from turnout.domain.gate import Course
-from turnout.fabric.exclusive import exclusively
 from turnout.wiring.migrating import current
-
-_ANOTHER_RUN_SECONDS = 10.0
-"""How long a run waits for another run that moves the same model."""
 
 
 class _StopError(Exception):
@@ -65,7 +61,7 @@ def migrate(model: str, again: bool = False) -> State:
         TurnoutError: It could not go on; started again, it goes on from here.
     """
     run = str(flow_run.id)
-    with exclusively(current().attempts.lock(model), f"run {run}", wait_seconds=_ANOTHER_RUN_SECONDS):
+    with current().attempts.alone(model, run):
         attempt = current().attempts.bound(run) or current().attempts.bind(run, _choose(model, again=again))
         end = _through(model, attempt, run)
     kind, name = _STATES[end.outcome]

@@ -15,10 +15,7 @@ from turnout.domain.attempt import End, Outcome
 from turnout.domain.errors import PermanentError, RefusedError
 from turnout.domain.evidence import Evidence, Phase, Verdict
 from turnout.domain.gate import Course, standing
-from turnout.fabric.exclusive import exclusively
 from turnout.wiring.migrating import current
-
-_ANOTHER_RUN_SECONDS = 10.0
 
 
 @flow(name="retire", flow_run_name="retire legacy of {model}", log_prints=True)
@@ -36,13 +33,14 @@ def retire(model: str) -> State:
         PermanentError: It does not stand well enough yet; the message says what is missing.
     """
     run = str(flow_run.id)
-    with exclusively(current().attempts.lock(model), f"run {run}", wait_seconds=_ANOTHER_RUN_SECONDS):
+    with current().attempts.alone(model, run):
         attempt = current().attempts.bound(run) or current().attempts.bind(run, _cut_over(model))
-        decided = pass_gate(Gate.RETIRE, _shown(model, attempt), run) if _is_open(attempt) else None
-        if decided and decided.course is Course.REJECTED:
-            return Failed(name="Rejected", message=f"{attempt}: {decided.note}")
-        if decided is None and _is_open(attempt):
-            return Failed(name="Rolled back", message=f"{attempt} ended while the gate waited")
+        if current().attempts.retirement(attempt) is None:  # one that has begun is brought to its end
+            decided = pass_gate(Gate.RETIRE, _shown(model, attempt), run)
+            if decided is None:
+                return Failed(name="Rolled back", message=f"{attempt} ended while the gate waited")
+            if decided.course is Course.REJECTED:
+                return Failed(name="Rejected", message=f"{attempt}: {decided.note}")
         end = retire_legacy(model, attempt)
     return Completed(name="Legacy retired", message=f"{attempt}: {end.reason} (by {end.by})")
 
@@ -60,16 +58,11 @@ def restore(model: str, reason: str, by: str = "a flow") -> End:
         RefusedError: Legacy of this model is not retired.
     """
     newest = current().attempts.newest(model)
-    with exclusively(current().attempts.lock(model), f"run {flow_run.id}", wait_seconds=_ANOTHER_RUN_SECONDS):
+    with current().attempts.alone(model, str(flow_run.id)):
         attempt = newest.id if newest else f"{model}-0"
         end = restore_legacy(model, attempt, reason, by)
         clear_away(model, attempt)
     return end
-
-
-def _is_open(attempt: str) -> bool:
-    """Whether the owner is still to be asked: a retirement that has begun is brought to its end."""
-    return current().attempts.retirement(attempt) is None
 
 
 def _cut_over(model: str) -> str:

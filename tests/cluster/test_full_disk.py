@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 import urllib.request
 
 import httpx
@@ -15,6 +14,7 @@ import pytest
 from tests.contract.router.conftest import Proxy, free_port
 from tests.contract.router.tiny_servers import Backend, Word
 from tests.contract.servers.conftest import tiny_spec
+from tests.waiting import until
 from turnout.domain.errors import TurnoutError
 from turnout.domain.route import Backend as Address
 from turnout.domain.route import Opening, Registration, RouteChange
@@ -106,10 +106,7 @@ def test_a_server_that_ends_while_the_disk_is_full_is_started_again(small_disk):
         first = servers.status("tiny").pid
         fill(small_disk)
         os.kill(first, signal.SIGKILL)
-        until = time.monotonic() + 60
-        while not _answers(spec.ready_url):
-            assert time.monotonic() < until, "it did not come back"
-            time.sleep(0.2)
+        until(lambda: _answers(spec.ready_url), "it comes back", 60)
 
 
 def _answers(url):

@@ -5,7 +5,7 @@ on it, what it was last doing, its open ask, the canary's steps and what it take
 back; `runs/` says which attempt a run moves.
 """
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,8 +16,12 @@ from turnout.domain.canary import StepResult
 from turnout.domain.errors import NotFoundError
 from turnout.domain.gate import Ask
 from turnout.fabric import whole
+from turnout.fabric.exclusive import exclusively
 from turnout.fabric.once import create
 from turnout.fabric.state import State
+
+ANOTHER_RUN_SECONDS = 10.0
+"""How long a run waits for another run that moves the same model."""
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -135,9 +139,13 @@ class AttemptFiles:
             return (self._root / "runs" / run).read_text()
         return None
 
-    def lock(self, model: str) -> Path:
-        """The file whose lock a run holds while it moves a model."""
-        return self._root / "locks" / model
+    def alone(self, model: str, run: str) -> AbstractContextManager[None]:
+        """While the block lasts, only this run moves the model; another one is waited for a little.
+
+        Raises:
+            RefusedError: Another run moves it.
+        """
+        return exclusively(self._root / "locks" / model, f"run {run}", wait_seconds=ANOTHER_RUN_SECONDS)
 
     def _file(self, attempt: str) -> Path:
         return self._root / f"{attempt}.json"

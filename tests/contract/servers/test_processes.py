@@ -58,10 +58,7 @@ def test_a_killed_server_is_started_again(supervised, tiny):
 
     os.kill(before.pid, signal.SIGKILL)
 
-    until(
-        lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready",
-        "started again",
-    )
+    until(lambda: is_back(supervised), "started again")
     assert httpx.get(tiny.ready_url).status_code == 200
 
 
@@ -74,10 +71,7 @@ def test_what_a_dead_server_started_is_gone_before_it_starts_again(supervised, m
 
     os.kill(before.pid, signal.SIGKILL)
 
-    until(
-        lambda: supervised.status("tiny").restarts == 1 and supervised.status("tiny").state == "ready",
-        "started again",
-    )
+    until(lambda: is_back(supervised), "started again")
     assert not living(old)
 
 
