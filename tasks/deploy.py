@@ -4,22 +4,19 @@ An acting phase: it always looks at the world and brings it to where it should b
 right ones is the shadow test's matter; here they have to come, and to be well-formed.
 """
 
-import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
-from typing import Any
 
 from runtimes import Endpoint, wire
 from tasks import step
+from tasks.asking import answered
 from tasks.gate import passing
 from tasks.package import golden, packaged, room_in
 from turnout import __version__
-from turnout.domain.answers import MalformedError
-from turnout.domain.bodies import parsed
-from turnout.domain.comparison import compare
 from turnout.domain.contract import Contract
-from turnout.domain.errors import InvalidInputError, RefusedError, UnreachableError
+from turnout.domain.errors import RefusedError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of, fresh_pass
 from turnout.domain.package import PackageVersion
 from turnout.domain.route import Backend, Opening
@@ -130,35 +127,18 @@ def _up(wiring: Wiring, attempt: str, contract: Contract, version: PackageVersio
 
 def _trial(wiring: Wiring, candidate: _Candidate) -> _Trial:
     """Send golden requests, again while the candidate warms up; the last round counts."""
-    requests = [one["request"] for one in golden(wiring, candidate.contract.model)[:PROOF_REQUESTS]]
+    contract, limit = candidate.contract, candidate.contract.policy.request_seconds
+    requests = [one["request"] for one in golden(wiring, contract.model)[:PROOF_REQUESTS]]
+    ask = partial(wire.predict, candidate.endpoint, contract, timeout_seconds=limit)
     trial = _Trial(requests=0, faults=("the golden set is empty",))
     for number in range(ROUNDS if requests else 0):
         time.sleep(_BETWEEN_ROUNDS_SECONDS if number else 0)
-        tried = [_try(candidate.contract, candidate.endpoint, request) for request in requests]
+        tried = [answered(contract, ask, request) for request in requests]
         faults = tuple(fault for fault, _ in tried if fault)
         trial = _Trial(len(tried), faults, tuple(seconds for _, seconds in tried))
         if not faults:
             break
     return trial
-
-
-def _try(contract: Contract, endpoint: Endpoint, request: Any) -> tuple[str | None, float]:
-    """Send one request as a client would; what is wrong with the answer, and how long it took."""
-    limit = contract.policy.request_seconds
-    try:
-        reply = wire.predict(endpoint, contract, json.dumps(request).encode(), timeout_seconds=limit)
-    except UnreachableError as error:
-        return error.observed, limit
-    if reply.status != 200:  # noqa: PLR2004 -- HTTP
-        return f"status {reply.status}: {reply.body[:200].decode(errors='replace')}", reply.seconds
-    try:
-        answer = parsed(contract, reply.body)
-        compare(contract, answer, answer)
-    except MalformedError as error:
-        return str(error), reply.seconds
-    except InvalidInputError as error:
-        return error.observed, reply.seconds
-    return None, reply.seconds
 
 
 def _evidence(candidate: _Candidate, trial: _Trial) -> Evidence:

@@ -5,10 +5,11 @@ traffic any more, and the sentinel has nothing to send back to. Only then is leg
 goes the other way round: legacy is there and answers before a single request is sent to it.
 """
 
-import json
 import time
+from functools import partial
 
 from tasks import step
+from tasks.asking import answered
 from tasks.gate import approved, passing
 from tasks.package import golden
 from turnout import __version__
@@ -16,7 +17,7 @@ from turnout.domain.approval import Gate
 from turnout.domain.attempt import End, Outcome, Retirement
 from turnout.domain.canary import same_weight
 from turnout.domain.contract import Contract
-from turnout.domain.errors import RefusedError, TemporaryError, UnreachableError
+from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.domain.evidence import Evidence, Phase, Verdict, digest_of
 from turnout.domain.route import Backend, Registration
 from turnout.wiring.migrating import Wiring, current
@@ -145,24 +146,16 @@ def _let_serve(wiring: Wiring, model: str, servers: Backend) -> None:
 
 
 def _await_answers(wiring: Wiring, model: str) -> None:
-    contract = wiring.contract(model)
-    bodies = [json.dumps(one["request"]).encode() for one in golden(wiring, model)[:_ANSWERS]]
+    contract, ask = wiring.contract(model), partial(wiring.legacy.predict, wiring.contract(model))
+    requests = [one["request"] for one in golden(wiring, model)[:_ANSWERS]]
     until = time.monotonic() + _ANSWERS_WITHIN_SECONDS
-    while fault := next((f for body in bodies if (f := _fault(wiring, contract, body))), None):
+    while fault := next((f for each in requests if (f := answered(contract, ask, each)[0])), None):
         if time.monotonic() > until:
             raise TemporaryError(
                 f"legacy of {model}", observed=fault, limit="good answers, before it has clients again",
                 remedy="Look into its log; then run restore again.",
             )  # fmt: skip
         time.sleep(1.0)
-
-
-def _fault(wiring: Wiring, contract: Contract, body: bytes) -> str | None:
-    try:
-        reply = wiring.legacy.predict(contract, body)
-    except UnreachableError as error:
-        return error.observed
-    return None if reply.status == 200 else f"status {reply.status}"  # noqa: PLR2004 -- HTTP
 
 
 def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract) -> str:

@@ -26,6 +26,7 @@ class Parts:
     report_: SentinelReport | None = None
     done: list[str] = field(default_factory=list)
     status: int = 200
+    body: bytes = b'{"predictions": [0]}'
     is_scaled_here: bool = True
 
     def report(self, _attempt):
@@ -47,7 +48,7 @@ class Parts:
     def predict(self, _contract, _body):
         """Legacy's answer."""
         self.done.append("asked")
-        return Reply(status=self.status, body=b"{}", seconds=0.0)
+        return Reply(status=self.status, body=self.body, seconds=0.0)
 
 
 @pytest.fixture
@@ -148,12 +149,20 @@ def test_legacy_goes_and_comes_back(wiring, parts):
         restore_legacy.fn("iris", "iris-1", "again", "ana")
 
 
-def test_legacy_that_does_not_answer_gets_no_clients(wiring, parts):
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"status": 503}, "503"),
+        ({"body": b'{"answers": [0]}'}, "predictions"),
+        ({"body": b"ok"}, "JSON"),
+    ],
+)
+def test_legacy_that_does_not_answer_well_gets_no_clients(wiring, parts, change, fault):
     """What is asked in vain is left out of the route; the new servers go on."""
     approve(wiring, fit_to_retire.fn("iris", "iris-1"))
     retire_legacy.fn("iris", "iris-1")
-    parts.status = 503
-    with pytest.raises(TemporaryError, match="503"):
+    parts.__dict__ |= change
+    with pytest.raises(TemporaryError, match=fault):
         restore_legacy.fn("iris", "iris-1", "back", "ana")
     assert wiring.router.read("iris").stable.name == "iris-1"
 
