@@ -29,7 +29,7 @@ def portfolio(
     """Migrate every model of the plan that nothing stands in the way of.
 
     Args:
-        models: Only these; None: all.
+        models: Only these, and each wave's in this order; None: all.
         stop_on_failure: Begin no further wave after one in which a model was not cut over.
         at_once: Migrations under way at a time, those that wait at gates included; None: the whole wave.
     """

@@ -37,7 +37,7 @@ def unblocked(state: State, model: str) -> PlanLine:
 
 
 def waves(state: State, models: list[str] | None) -> dict[int, list[str]]:
-    """Return the models to move by wave, in order; only the named ones where there are names.
+    """Return the models to move by wave, in order; where there are names, only those and in that order.
 
     Raises:
         NotFoundError: There is no plan.
@@ -46,6 +46,9 @@ def waves(state: State, models: list[str] | None) -> dict[int, list[str]]:
     for line in _plan(state).lines:
         if not line.blockers and (models is None or line.model in models):
             found.setdefault(line.wave, []).append(line.model)
+    if models is not None:
+        for wave in found.values():
+            wave.sort(key=models.index)
     return dict(sorted(found.items()))
 
 

@@ -9,8 +9,9 @@ router's own state. Only the faults are the lab's.
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
@@ -19,14 +20,20 @@ from turnout.domain.attempt import End, Outcome
 from turnout.domain.errors import PermanentError
 from turnout.domain.route import Route
 from turnout.fabric.state import State
-from turnout.lab import down, estate, faults, up
-from turnout.lab.estate import Portfolio
+from turnout.lab import down, estate, faults, lab_ports, traffic, up
+from turnout.lab.estate import LegacyModel, Portfolio
 from turnout.lab.stories import STORIES, Chapter
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State as RunState  # read when the lab's settings are there
 
 LONGEST_SECONDS = 1500.0
 LONGEST_WITH_A_PERSON_SECONDS = 6 * 3600.0
 LAST_TRAFFIC_SECONDS = 10.0
 SAY_EVERY_SECONDS = 15.0
+LOOK_EVERY_SECONDS = 1.0
+PACE_AFTERWARDS = 0.2
+"""What the stories' clients go on with while the rest of a portfolio moves: two cores bear no more."""
 FAULT_AFTER_SECONDS = 6.0
 """In the middle of the canary's step, not at its edge."""
 
@@ -81,7 +88,7 @@ def run(
     started = time.time()
     try:
         up.up(state, rate=rate, portfolio=portfolio)
-        demo = _Demo(state, gates, started)
+        demo = _Demo(state, gates, rate, started)
         demo.play()
         return demo.conclude()
     finally:
@@ -92,7 +99,7 @@ def run(
 class _Demo:
     """One run of the demo."""
 
-    def __init__(self, state: Path, gates: str, started: float) -> None:
+    def __init__(self, state: Path, gates: str, rate: float, started: float) -> None:
         settings_file = State(state).root / "turnout.yaml"
         os.environ["TURNOUT_SETTINGS"] = str(settings_file)
         from turnout.settings import load  # noqa: PLC0415 -- after the lab has written it
@@ -108,15 +115,19 @@ class _Demo:
         self._desk = Desk(
             self._wiring.owners, self._wiring.attempts, ui=self._settings.prefect_ui, say=self._say
         )
-        self._person, self._started, self._said = gates == "me", started, 0.0
+        self._person, self._rate = gates == "me", rate
+        self._started, self._said = started, 0.0
         self._stories: list[_Story] = []
 
     def play(self) -> None:
         """Start every story and see it through to its end."""
         with self._desk:
             self._play()
-            if others := [m.name for m in estate.laid_out(self._wiring.state) if m.name not in STORIES]:
-                self._move_in_waves(others)
+            models = estate.laid_out(self._wiring.state)
+            if others := [m for m in models if m.name not in STORIES]:
+                self._call_more_slowly(models)
+                # Who is called seldom takes longest to know, and begins first.
+                self._move_in_waves([m.name for m in sorted(others, key=lambda one: one.pace)])
 
     def _play(self) -> None:
         for model, chapters in STORIES.items():
@@ -124,6 +135,12 @@ class _Demo:
             self._stories.append(_Story(model, chapters, self._desk.start(model)))
         self._say(f"three migrations started; watch them at {self._settings.prefect_ui}")
         self._see_through()
+
+    def _call_more_slowly(self, models: tuple[LegacyModel, ...]) -> None:
+        state = self._wiring.state
+        slower = tuple(replace(m, pace=PACE_AFTERWARDS) if m.name in STORIES else m for m in models)
+        client = traffic.client(state, slower, lab_ports.remembered(state.root), rate=self._rate)
+        self._wiring.servers.ensure(client, ready_within_seconds=up.READY_WITHIN_SECONDS)
 
     def _move_in_waves(self, models: list[str]) -> None:
         run = self._desk.start_waves(models)
@@ -142,11 +159,16 @@ class _Demo:
                     limit=f"an end within {longest:.0f} s",
                     remedy=f"Read {self._wiring.state.log('prefect-worker')} and Prefect's pages.",
                 )
-            for story in self._stories:
-                if not story.done:
-                    self._tick(story)
+            self._look()
             self._heartbeat()
-            time.sleep(0.5)
+            time.sleep(LOOK_EVERY_SECONDS)
+
+    def _look(self) -> None:
+        """One look at every story; a run that several of them share is read once."""
+        going = [story for story in self._stories if not story.done]
+        states = {run: self._desk.read(run).state for run in {story.run for story in going}}
+        for story in going:
+            self._tick(story, states[story.run])
 
     def conclude(self) -> int:
         """Let the traffic run on a little, stop the client, write the report and judge the whole."""
@@ -173,14 +195,14 @@ class _Demo:
         if chapter.fault and chapter.at_weight == 0:
             faults.put(self._settings.state, attempt, chapter.fault, **dict(chapter.parameters))
 
-    def _tick(self, story: _Story) -> None:
+    def _tick(self, story: _Story, state: "RunState | None") -> None:
         route = self._wiring.router.read(story.model)
         self._follow(story, route)
         self._fault(story, route)
         end = self._wiring.attempts.ended(story.attempt)
         if end is not None:
-            self._end(story, end)
-        elif (state := self._desk.read(story.run).state) and state.is_final() and not state.is_crashed():
+            self._end(story, end, state)
+        elif state and state.is_final() and not state.is_crashed():
             raise PermanentError(  # a crashed run is started again by Prefect's automation
                 f"run of {story.attempt}",
                 observed=f"{state.name}: {state.message}",
@@ -214,12 +236,11 @@ class _Demo:
             f"{story.attempt}: the lab makes the candidate go wrong: {fault} {dict(story.now.parameters)}"
         )
 
-    def _end(self, story: _Story, end: End) -> None:
+    def _end(self, story: _Story, end: End, state: "RunState | None") -> None:
         self._say(f"{story.attempt}: {end.outcome} (by {end.by}: {end.reason})")
         story.outcomes.append(end.outcome)
         if story.done:
             return
-        state = self._desk.read(story.run).state
         if state is None or not state.is_final():  # the run still clears away; the next attempt waits for it
             story.outcomes.pop()
             return

@@ -59,7 +59,11 @@ class Desk:
         return self._start(DEPLOYMENT, {"model": model, "again": again})
 
     def start_waves(self, models: list[str]) -> UUID:
-        """Start the migrations of these models, wave by wave as planned; returns the run that starts them."""
+        """Start the migrations of these models, wave by wave as planned, in a wave as they are named here.
+
+        Returns:
+            The run that starts them.
+        """
         return self._start(PORTFOLIO, {"models": models, "at_once": AT_ONCE})
 
     def retire(self, model: str) -> UUID:

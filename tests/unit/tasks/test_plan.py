@@ -2,9 +2,11 @@ import pytest
 
 from tasks.discover import discover_estate
 from tasks.plan import plan_estate
-from tasks.plan_lines import unblocked
+from tasks.plan_lines import unblocked, waves
 from turnout.domain.errors import InvalidInputError, NotFoundError, RefusedError
 from turnout.domain.evidence import Verdict
+from turnout.domain.plan import Plan, PlanLine
+from turnout.fabric.state import State
 
 
 def test_the_plan_is_kept_with_its_evidence(estate):
@@ -61,3 +63,19 @@ def test_there_is_no_plan_before_discovery(estate):
     plan_estate.fn()
     with pytest.raises(NotFoundError, match="plan of wine"):
         unblocked(estate.wiring.state, "wine")
+
+
+def test_a_wave_is_in_the_order_of_the_plan_or_of_the_names(tmp_path):
+    """Waves come first to last whatever is named first; what is not named stays where it is."""
+    lines = [
+        PlanLine(
+            model=model, namespace="default", framework="sklearn", wave=wave, runtime=None, bridge=None,
+            placement=None, risk=0, reasons=(), blockers=(),
+        )
+        for model, wave in (("d", 2), ("a", 1), ("b", 1), ("c", 1))
+    ]  # fmt: skip
+    state = State(tmp_path)
+    state.work.mkdir(parents=True)
+    (state.work / "plan.json").write_text(Plan(lines=tuple(lines)).model_dump_json())
+    assert waves(state, None) == {1: ["a", "b", "c"], 2: ["d"]}
+    assert list(waves(state, ["d", "c", "a"]).items()) == [(1, ["c", "a"]), (2, ["d"])]
