@@ -175,10 +175,12 @@ def _specs(model: Path, free: tuple[int, int]) -> dict[str, tuple[ServerSpec, in
         MODEL, weights.config(model), weights.size_bytes(model), server.place(), {"max_model_len": CONTEXT}
     )
     print(f"vLLM: {settings}")
+    threads = os.cpu_count() or 1
     vllm = server.spec(
-        name="vllm", model=MODEL, weights=model, port=free[1], settings=settings, asked=dict(PINNED)
-    )
-    legacy = language_model.server("legacy", MODEL, model, port=free[0], threads=os.cpu_count() or 1)
+        name="vllm", model=MODEL, weights=model, port=free[1], settings=settings, asked=dict(PINNED),
+        threads=threads,
+    )  # fmt: skip
+    legacy = language_model.server("legacy", MODEL, model, port=free[0], threads=threads)
     return {"legacy": (legacy, free[0]), "vllm": (vllm, free[1])}
 
 

@@ -28,7 +28,14 @@ def place() -> Place:
 
 
 def spec(
-    *, name: str, model: str, weights: Path, port: int, settings: Engine, asked: dict[str, Any]
+    *,
+    name: str,
+    model: str,
+    weights: Path,
+    port: int,
+    settings: Engine,
+    asked: dict[str, Any],
+    threads: int = 1,
 ) -> ServerSpec:
     """The server of one model.
 
@@ -39,6 +46,8 @@ def spec(
         port: Where it listens.
         settings: The engine's settings.
         asked: Further options of the package (`engine` of its configuration); the settings stand above them.
+        threads: Threads that compute. They wait for each other at every step, so with more of them than free
+            cores all are as slow as the one that gets its turn last.
     """
     here = {
         "host": "127.0.0.1",
@@ -55,7 +64,7 @@ def spec(
             MODULE,
             *arguments(weights=str(weights), model=model, port=port, options=options),
         ),
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, "OMP_NUM_THREADS": str(threads)},
         ports=(port,),
         ready_url=f"http://127.0.0.1:{port}/health",
         stop_seconds=20.0,
