@@ -76,6 +76,11 @@ class State:
         """What the lab's client saw, one request a line."""
         return self.root / "client" / f"{model}.jsonl"
 
+    @property
+    def paces(self) -> Path:
+        """How often the lab's client calls each model, as a share of its rate; it follows what is written."""
+        return self.root / "client" / "paces.json"
+
     def payloads(self, model: str) -> Path:
         """Rows that the lab's client draws its requests from: the test split, never seen in training."""
         return self.root / "client" / f"{model}.payloads.json"

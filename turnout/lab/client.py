@@ -1,6 +1,6 @@
 """The lab's client: calls the models as production would, and records every request on its own.
 
-    python -m turnout.lab.client STATE --target MODEL=URL [--target ...] [--rate 20] [--pace MODEL=0.1]
+    python -m turnout.lab.client STATE --target MODEL=URL [--target ...] [--rate 20]
 
 Open loop: arrivals are a Poisson process and wait for nobody, so a stalled server does not slow its own
 measurement down (coordinated omission). A record counts from the scheduled time. SIGTERM ends it: no new
@@ -39,14 +39,30 @@ class Target:
         url: Where it is called.
         ways: What is sent and what counts as an answer.
         rows: What requests are drawn from.
-        pace: Its share of the client's rate.
     """
 
     contract: Contract
     url: str
     ways: exchange.Ways
     rows: list[Any]
-    pace: float = 1.0
+
+
+class Paces:
+    """Shares of the client's rate by model, 1 where none is said: `paces.json`, read again when it changes.
+
+    Args:
+        file: The file; it need not be there.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Nothing is read yet."""
+        self._file, self._changed_ns, self._shares = file, 0, dict[str, float]()
+
+    def of(self, model: str) -> float:
+        """A model's share now."""
+        if self._file.is_file() and (changed_ns := self._file.stat().st_mtime_ns) != self._changed_ns:
+            self._shares, self._changed_ns = json.loads(self._file.read_text()), changed_ns
+        return self._shares.get(model, 1.0)
 
 
 class Journal:
@@ -78,7 +94,8 @@ class Caller:
     Args:
         target: The model.
         journal: Where requests are recorded.
-        rate: Requests a second, on average.
+        rate: Requests a second, on average, at pace 1.
+        paces: Its share of that.
         session: HTTP client.
         chance: Source of arrivals and payloads.
     """
@@ -87,7 +104,9 @@ class Caller:
         self,
         target: Target,
         journal: Journal,
+        *,
         rate: float,
+        paces: Paces,
         session: aiohttp.ClientSession,
         chance: random.Random,
     ) -> None:
@@ -95,6 +114,7 @@ class Caller:
         self._target = target
         self._journal = journal
         self._rate = rate
+        self._paces = paces
         self._session = session
         self._chance = chance
         self._outstanding: set[asyncio.Task[None]] = set()
@@ -104,7 +124,7 @@ class Caller:
         """Send requests on schedule until `stop` or `until` (monotonic); then finish what is outstanding."""
         scheduled = time.monotonic()
         while True:
-            scheduled += self._chance.expovariate(self._rate)
+            scheduled += self._chance.expovariate(self._rate * self._paces.of(self._target.contract.model))
             if scheduled >= until or await _set_before(stop, scheduled):
                 break
             task = asyncio.create_task(self._one(scheduled))
@@ -152,10 +172,14 @@ async def run(targets: list[Target], state: State, *, rate: float, longest_secon
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)  # open loop: never wait for a connection to become free
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        paces = Paces(state.paces)
         callers = [
-            Caller(t, Journal(state.client(t.contract.model)), rate * t.pace, session, random.Random())  # noqa: S311
-            for t in targets
-        ]
+            Caller(
+                each, Journal(state.client(each.contract.model)), rate=rate, paces=paces, session=session,
+                chance=random.Random(),  # noqa: S311 -- arrivals, not secrets
+            )
+            for each in targets
+        ]  # fmt: skip
         await asyncio.gather(*(caller.call(stop, until) for caller in callers))
 
 
@@ -170,29 +194,25 @@ async def _set_before(event: asyncio.Event, moment: float) -> bool:
     return event.is_set()
 
 
-def _target(state: State, argument: str, paces: dict[str, float]) -> Target:
+def _target(state: State, argument: str) -> Target:
     model, _, url = argument.partition("=")
     payloads = json.loads(state.payloads(model).read_text())
     ways = exchange.WAYS[payloads.get("kind", exchange.TENSORS)]
     contract = contracts.load(state.estate / "contracts", model)
-    return Target(contract, url, ways, payloads["rows"], paces.get(model, 1.0))
+    return Target(contract, url, ways, payloads["rows"])
 
 
 @click.command()
 @click.argument("state", type=click.Path(path_type=Path, exists=True))
 @click.option("--target", "targets", multiple=True, required=True, help="MODEL=URL")
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), default=20.0, help="Requests/s a model.")
-@click.option("--pace", "paces", multiple=True, help="MODEL=SHARE of that rate, where it is not all of it.")
 @click.option(
     "--longest-seconds", type=float, default=LONGEST_SECONDS, help="Ends by itself after this time."
 )
-def main(
-    state: Path, targets: tuple[str, ...], rate: float, paces: tuple[str, ...], longest_seconds: float
-) -> None:
+def main(state: Path, targets: tuple[str, ...], rate: float, longest_seconds: float) -> None:
     """Call models through the router and record every request."""
     lab = State(state.resolve())
-    shares = {model: float(share) for model, _, share in (pace.partition("=") for pace in paces)}
-    found = [_target(lab, argument, shares) for argument in targets]
+    found = [_target(lab, argument) for argument in targets]
     asyncio.run(run(found, lab, rate=rate, longest_seconds=longest_seconds))
 
 

@@ -9,7 +9,7 @@ router's own state. Only the faults are the lab's.
 import json
 import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -20,7 +20,7 @@ from turnout.domain.attempt import End, Outcome
 from turnout.domain.errors import PermanentError
 from turnout.domain.route import Route
 from turnout.fabric.state import State
-from turnout.lab import down, estate, faults, lab_ports, traffic, up
+from turnout.lab import down, estate, faults, traffic, up
 from turnout.lab.estate import LegacyModel, Portfolio
 from turnout.lab.stories import STORIES, Chapter
 
@@ -33,7 +33,7 @@ LAST_TRAFFIC_SECONDS = 10.0
 SAY_EVERY_SECONDS = 15.0
 LOOK_EVERY_SECONDS = 1.0
 PACE_AFTERWARDS = 0.2
-"""What the stories' clients go on with while the rest of a portfolio moves: two cores bear no more."""
+"""Of what they were called before, while the rest of a portfolio moves: two cores bear no more."""
 FAULT_AFTER_SECONDS = 6.0
 """In the middle of the canary's step, not at its edge."""
 
@@ -88,7 +88,7 @@ def run(
     started = time.time()
     try:
         up.up(state, rate=rate, portfolio=portfolio)
-        demo = _Demo(state, gates, rate, started)
+        demo = _Demo(state, gates, started)
         demo.play()
         return demo.conclude()
     finally:
@@ -99,7 +99,7 @@ def run(
 class _Demo:
     """One run of the demo."""
 
-    def __init__(self, state: Path, gates: str, rate: float, started: float) -> None:
+    def __init__(self, state: Path, gates: str, started: float) -> None:
         settings_file = State(state).root / "turnout.yaml"
         os.environ["TURNOUT_SETTINGS"] = str(settings_file)
         from turnout.settings import load  # noqa: PLC0415 -- after the lab has written it
@@ -115,19 +115,15 @@ class _Demo:
         self._desk = Desk(
             self._wiring.owners, self._wiring.attempts, ui=self._settings.prefect_ui, say=self._say
         )
-        self._person, self._rate = gates == "me", rate
-        self._started, self._said = started, 0.0
+        self._person, self._started, self._said = gates == "me", started, 0.0
         self._stories: list[_Story] = []
 
     def play(self) -> None:
         """Start every story and see it through to its end."""
         with self._desk:
             self._play()
-            models = estate.laid_out(self._wiring.state)
-            if others := [m for m in models if m.name not in STORIES]:
-                self._call_more_slowly(models)
-                # Who is called seldom takes longest to know, and begins first.
-                self._move_in_waves([m.name for m in sorted(others, key=lambda one: one.pace)])
+            if others := [m for m in estate.laid_out(self._wiring.state) if m.name not in STORIES]:
+                self._move_in_waves(others)
 
     def _play(self) -> None:
         for model, chapters in STORIES.items():
@@ -136,17 +132,19 @@ class _Demo:
         self._say(f"three migrations started; watch them at {self._settings.prefect_ui}")
         self._see_through()
 
-    def _call_more_slowly(self, models: tuple[LegacyModel, ...]) -> None:
-        state = self._wiring.state
-        slower = tuple(replace(m, pace=PACE_AFTERWARDS) if m.name in STORIES else m for m in models)
-        client = traffic.client(state, slower, lab_ports.remembered(state.root), rate=self._rate)
-        self._wiring.servers.ensure(client, ready_within_seconds=up.READY_WITHIN_SECONDS)
-
-    def _move_in_waves(self, models: list[str]) -> None:
-        run = self._desk.start_waves(models)
-        self._stories += [_Story(model, (Chapter(Outcome.CUT_OVER),), run) for model in models]
-        self._say(f"the rest of the portfolio moves in the waves of the plan: {', '.join(models)}")
+    def _move_in_waves(self, models: list[LegacyModel]) -> None:
+        self._call_the_moved_less()
+        # Who is called seldom takes longest to know, and begins first.
+        names = [m.name for m in sorted(models, key=lambda one: one.pace)]
+        run = self._desk.start_waves(names)
+        self._stories += [_Story(name, (Chapter(Outcome.CUT_OVER),), run) for name in names]
+        self._say(f"the rest of the portfolio moves in the waves of the plan: {', '.join(names)}")
         self._see_through()
+
+    def _call_the_moved_less(self) -> None:
+        state, moved = self._wiring.state, {story.model for story in self._stories if story.done}
+        afterwards = {True: PACE_AFTERWARDS, False: 1.0}
+        traffic.pace(state, {m.name: m.pace * afterwards[m.name in moved] for m in estate.laid_out(state)})
 
     def _see_through(self) -> None:
         longest = LONGEST_WITH_A_PERSON_SECONDS if self._person else LONGEST_SECONDS
@@ -240,6 +238,8 @@ class _Demo:
         self._say(f"{story.attempt}: {end.outcome} (by {end.by}: {end.reason})")
         story.outcomes.append(end.outcome)
         if story.done:
+            if story.model not in STORIES:
+                self._call_the_moved_less()
             return
         if state is None or not state.is_final():  # the run still clears away; the next attempt waits for it
             story.outcomes.pop()

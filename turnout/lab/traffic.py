@@ -1,8 +1,10 @@
 """The lab's traffic: the router in front of the legacy servers, its two services, and the client."""
 
+import json
+
 from turnout.domain.route import Backend, Registration
 from turnout.domain.server import ServerSpec
-from turnout.fabric import contracts
+from turnout.fabric import contracts, whole
 from turnout.fabric.router import envoy
 from turnout.fabric.state import State
 from turnout.lab import legacy_servers
@@ -60,8 +62,12 @@ def addresses(models: tuple[LegacyModel, ...], ports: dict[str, int]) -> dict[st
 def client(
     state: State, models: tuple[LegacyModel, ...], ports: dict[str, int], *, rate: float
 ) -> ServerSpec:
-    """The client of all these models, through the router."""
+    """The client of all these models, through the router; how often it calls each is said by `pace`."""
     targets = [word for m, url in addresses(models, ports).items() for word in ("--target", f"{m}={url}")]
-    paces = [word for m in models if m.pace != 1 for word in ("--pace", f"{m.name}={m.pace:g}")]
-    command = ("python", "-m", "turnout.lab.client", str(state.root), "--rate", str(rate), *targets, *paces)
+    command = ("python", "-m", "turnout.lab.client", str(state.root), "--rate", str(rate), *targets)
     return ServerSpec(name=CLIENT, environment="core", command=command, stop_seconds=_CLIENT_STOP_SECONDS)
+
+
+def pace(state: State, shares: dict[str, float]) -> None:
+    """Say which share of its rate the client calls each model with; it follows at once."""
+    whole.write(state.paces, json.dumps(shares))

@@ -180,6 +180,7 @@ class _Rise:
         traffic.register(self._state, self._models, self._ports)
         self._say("router: every model known, all traffic on legacy")
         if self._rate > 0:
+            traffic.pace(self._state, {m.name: m.pace for m in self._models})
             self._start(traffic.client(self._state, self._models, self._ports, rate=self._rate))
 
     def _router(self) -> None:

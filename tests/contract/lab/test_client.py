@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from turnout.fabric.state import State
-from turnout.lab import estate
+from turnout.lab import estate, traffic
 
 ROOT = Path(__file__).parents[3]
 RATE = 50.0
@@ -109,6 +109,22 @@ async def test_arrivals_are_random_and_at_the_rate(state, free_port):
     # Of 300 exponential gaps the mean stays within 30 % (5 standard errors), the deviation within 40 %.
     assert mean == pytest.approx(1 / RATE, rel=0.3)
     assert deviation == pytest.approx(mean, rel=0.4)
+
+
+async def test_a_pace_that_is_written_is_followed_at_once(state, free_port):
+    """A client that was to come seldom comes at its whole rate when that is said, without starting anew."""
+    runner = await serve(well, free_port)
+    traffic.pace(state, {"iris": 0.1})
+    with client(state, free_port) as process:
+        await recorded(state, 20, process=process)
+        seldom = records(state)
+        traffic.pace(state, {})
+        await recorded(state, len(seldom) + 100, process=process)
+        await ended(process)
+    await runner.cleanup()
+
+    gap = lambda found: (found[-1]["scheduled"] - found[0]["scheduled"]) / (len(found) - 1)  # noqa: E731
+    assert gap(seldom) > 4 * gap(records(state)[-80:])
 
 
 async def test_a_stalled_server_does_not_slow_the_arrivals(state, free_port):
