@@ -52,7 +52,7 @@ def folder():
 
 
 @pytest.fixture(scope="module")
-def legacy(folder):
+def expected(folder):
     """The answer that transformers gives, in the form of OpenAI's protocol."""
     vectors = json.loads(run_in("hf", "-c", REFERENCE, str(folder), json.dumps(TEXTS)))
     return {"data": [{"index": number, "embedding": one} for number, one in enumerate(vectors)]}
@@ -80,13 +80,13 @@ def answered(state, servers, folder, tmp_path):
     runtime.undeploy("sentences-1")
 
 
-def test_its_vectors_are_those_of_its_own_library(answered, legacy):
+def test_its_vectors_are_those_of_its_own_library(answered, expected):
     """By the path that clients call: the same direction and the same length."""
-    found = compare(CONTRACT, legacy, answered())
+    found = compare(CONTRACT, expected, answered())
     assert not found.differs, found.what
 
 
-def test_a_normalisation_that_was_lost_is_told_by_the_lengths(answered, legacy):
+def test_a_normalisation_that_was_lost_is_told_by_the_lengths(answered, expected):
     """The package decides it: without its last module the vectors have other lengths."""
 
     def lose(weights):
@@ -94,6 +94,6 @@ def test_a_normalisation_that_was_lost_is_told_by_the_lengths(answered, legacy):
         kept = [one for one in json.loads(file.read_text()) if not one["type"].endswith("Normalize")]
         file.write_text(json.dumps(kept))
 
-    found = compare(CONTRACT, legacy, answered(lose))
+    found = compare(CONTRACT, expected, answered(lose))
     assert found.differs
     assert "length 1 became" in found.what
