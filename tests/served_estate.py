@@ -155,6 +155,7 @@ def packaged_once(wiring: Wiring, golden: Callable[[str], list[dict[str, Any]]])
 
     def once(model: str) -> Evidence:
         if model not in made:
+            migrating.use(wiring)  # fixtures of a package come before `_in_force` of its first test
             golden(model)
             made[model] = package_model.fn(model, wiring.attempts.new(model).id)
         assert made[model].verdict is Verdict.PASS, made[model].reasons
