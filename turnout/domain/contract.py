@@ -84,7 +84,8 @@ class SameAnswer(BaseModel):
             through); none named: all.
         ignored: For JSON, fields that are not.
         top_candidates: For text, how many of the likeliest tokens are asked for: a first differing token is a
-            near tie while it is among the other side's. 5 as in vLLM's own tests; OpenAI allows 20.
+            near tie while it is among the other side's and nearly as likely as its first. 5 as in vLLM's own
+            tests; OpenAI allows 20.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -2,11 +2,14 @@
 
 Equal prompts have to become equal tokens first: another tokenizer or chat template is no noise. Then the
 tokens are followed to the first one that differs. That is noise only while each side's token is among the
-other's top candidates there, vLLM's own rule (`check_logprobs_close`): rounding tips a near tie one way or
-the other, and everything behind it is another text. Without log probabilities texts are equal or differ.
+other's top candidates there, vLLM's own rule (`check_logprobs_close`), and nearly as likely as the likeliest:
+rounding tips a near tie one way or the other, and everything behind it is another text. A token that is among
+the top ones and yet far less likely was not picked by rounding: another default of sampling picks such ones.
+Without log probabilities texts are equal or differ.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -15,6 +18,10 @@ from turnout.domain.answers import MalformedError, say
 
 _END = object()
 """Stands behind the last token, so that a text that ends early differs there."""
+
+NEAR_NATS = 1.0
+"""How much less likely than the likeliest a token of a near tie may be, in nats (natural logarithm): 16-bit
+numbers move a log probability by a few tenths at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,8 @@ class Generated:
         prompt_ids: Which ones; None: not told.
         ids: Ids of the generated tokens; None: not told.
         words: The generated tokens as text; None: no log probabilities.
-        candidates: For each of them the likeliest tokens in its place.
+        candidates: For each of them the likeliest tokens in its place, with how much less likely each is than
+            the likeliest, in nats; 0 where that is not told.
     """
 
     text: str
@@ -35,7 +43,7 @@ class Generated:
     prompt_ids: tuple[int, ...] | None
     ids: tuple[int, ...] | None
     words: tuple[str, ...] | None
-    candidates: tuple[frozenset[str], ...]
+    candidates: tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,9 @@ def _at(place: int, old: Generated, new: Generated) -> Texts:
 
 
 def _is_candidate(word: Any, other: Generated, place: int) -> bool:
-    return place < len(other.candidates) and word in other.candidates[place]
+    if place >= len(other.candidates):
+        return False
+    return other.candidates[place].get(word, math.inf) <= NEAR_NATS
 
 
 def _first_difference(old: Sequence[Any], new: Sequence[Any]) -> int | None:
@@ -155,7 +165,7 @@ def _ids(found: Any) -> tuple[int, ...] | None:
     return tuple(found)
 
 
-def _log_probabilities(found: Any) -> tuple[tuple[str, ...] | None, tuple[frozenset[str], ...]]:
+def _log_probabilities(found: Any) -> tuple[tuple[str, ...] | None, tuple[Mapping[str, float], ...]]:
     """Tokens and candidates: a list of entries in chats, lists beside each other in completions."""
     if not isinstance(found, dict):
         return None, ()
@@ -164,16 +174,22 @@ def _log_probabilities(found: Any) -> tuple[tuple[str, ...] | None, tuple[frozen
             entries = found["content"]
             return (
                 tuple(str(entry["token"]) for entry in entries),
-                tuple(
-                    frozenset(str(top["token"]) for top in entry["top_logprobs"] or ()) for entry in entries
-                ),
+                tuple(_behind(_entries(entry["top_logprobs"] or ())) for entry in entries),
             )
         if isinstance(found.get("tokens"), list):
-            return tuple(map(str, found["tokens"])), tuple(map(_words, found.get("top_logprobs") or ()))
-    except (TypeError, LookupError) as error:
+            tops = found.get("top_logprobs") or ()
+            return tuple(map(str, found["tokens"])), tuple(_behind((top or {}).items()) for top in tops)
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
         raise MalformedError("the log probabilities are not those of OpenAI's protocol") from error
     return None, ()
 
 
-def _words(top: Mapping[str, float] | None) -> frozenset[str]:
-    return frozenset(top or ())
+def _entries(tops: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Any]]:
+    return ((top["token"], top.get("logprob")) for top in tops)
+
+
+def _behind(tops: Iterable[tuple[str, Any]]) -> Mapping[str, float]:
+    """How much less likely than the likeliest each token is, in nats; 0 where its probability is not told."""
+    told = {str(token): None if probability is None else float(probability) for token, probability in tops}
+    most = max((known for known in told.values() if known is not None), default=0.0)
+    return {token: 0.0 if known is None else most - known for token, known in told.items()}

@@ -51,6 +51,21 @@ def test_a_near_tie_is_noise_and_what_follows_it_is_not_looked_at():
     assert "near tie" in found.what
 
 
+@pytest.mark.parametrize(("behind", "differs"), [(0.2, False), (1.0, False), (1.5, True)])
+def test_a_top_candidate_that_is_far_less_likely_is_no_near_tie(behind, differs):
+    """Rounding moves tenths of a nat; another default of sampling picks what is far behind."""
+
+    def text(token, other):
+        top = [{"token": token, "logprob": -0.5}, {"token": other, "logprob": -0.5 - behind}]
+        choice = {
+            "message": {"content": token},
+            "logprobs": {"content": [{"token": token, "top_logprobs": top}]},
+        }
+        return {"choices": [choice]}
+
+    assert compare(CONTRACT, text("a", "b"), text("b", "a")).differs is differs
+
+
 @pytest.mark.parametrize(("old", "new"), [([" x"], []), ([], [" b"]), ([], [])])
 def test_a_token_that_either_side_finds_unlikely_differs(old, new):
     """One side's word is not enough."""
