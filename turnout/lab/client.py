@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,9 @@ class Paces:
 
     def of(self, model: str) -> float:
         """A model's share now."""
-        if self._file.is_file() and (changed_ns := self._file.stat().st_mtime_ns) != self._changed_ns:
-            self._shares, self._changed_ns = json.loads(self._file.read_text()), changed_ns
+        with suppress(FileNotFoundError):
+            if (changed_ns := self._file.stat().st_mtime_ns) != self._changed_ns:
+                self._shares, self._changed_ns = json.loads(self._file.read_text()), changed_ns
         return self._shares.get(model, 1.0)
 
 

@@ -143,8 +143,8 @@ class _Demo:
 
     def _call_the_moved_less(self) -> None:
         state, moved = self._wiring.state, {story.model for story in self._stories if story.done}
-        afterwards = {True: PACE_AFTERWARDS, False: 1.0}
-        traffic.pace(state, {m.name: m.pace * afterwards[m.name in moved] for m in estate.laid_out(state)})
+        paces = {model.name: model.pace for model in estate.laid_out(state)}
+        traffic.pace(state, paces | {model: paces[model] * PACE_AFTERWARDS for model in moved})
 
     def _see_through(self) -> None:
         longest = LONGEST_WITH_A_PERSON_SECONDS if self._person else LONGEST_SECONDS

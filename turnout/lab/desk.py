@@ -20,7 +20,6 @@ from turnout.fabric.owners import Owners
 DEPLOYMENT = "migrate/turnout"
 PORTFOLIO = "portfolio/turnout"
 RETIRE, RESTORE = "retire/turnout", "restore/turnout"
-STATE_READ_EVERY_SECONDS = 1.0
 AT_ONCE = 2
 """Migrations of a wave under way at the same time: more than the lab's two cores have been seen to bear."""
 

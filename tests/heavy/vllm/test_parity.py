@@ -21,8 +21,6 @@ from turnout.lab import chats
 from turnout.lab.faults import Broken
 
 MODEL = "smollm"
-REPLAYS = 25
-"""As many as the contract wants of a shadow test, at least."""
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -55,8 +53,7 @@ def judged(wiring, packaged, answered, ask):
                 request, legacy = answered(number)
                 found.append(compared(contract, number, request, legacy, ask(port, request)))
                 finding = shadowing.judge(contract, found)
-                least = 1 if finding.verdict is Verdict.FAIL else REPLAYS
-                if finding.verdict is not None and number + 1 >= least:
+                if finding.verdict is not None:  # a pass takes as many replays as the contract wants
                     break
         finally:
             runtime.undeploy(name)
