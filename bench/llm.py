@@ -3,10 +3,11 @@
     python bench/llm.py [-o bench/results/llm.md]
 
 Legacy is the KServe SDK's OpenAI protocol over Hugging Face transformers, one request at a time; vLLM batches
-continuously. Both read the same files and compute in float32 on this machine's CPU. Closed loop: each of N
-clients sends its next streamed chat when the last has ended, temperature 0, a bounded number of them. Tokens
-are those that the server counts in `usage`; the first token comes with the first piece that has text in it.
-Cells of both servers take turns, so that a slow minute of the machine hits both.
+continuously. All read the same files and compute on this machine's CPU: legacy in float32, as it does without
+a GPU; vLLM in float32 and, where the CPU has instructions for it, in the model's own bfloat16. Closed loop:
+each of N clients sends its next streamed chat when the last has ended, temperature 0, a bounded number of them.
+Tokens are those that the server counts in `usage`; the first token comes with the first piece of text.
+Cells of all servers take turns, so that a slow minute of the machine hits all.
 """
 
 import asyncio
@@ -37,8 +38,9 @@ MODEL = "smollm2"
 CLIENTS = (1, 4, 16)
 TOKENS = 32
 """Most tokens of an answer."""
-REQUESTS = {1: 4, 4: 8, 16: 16}
-"""Requests of a cell, over all its clients."""
+REQUESTS = {1: 4, 4: 12, 16: 48}
+"""Requests of a cell, over all its clients: more than one a client, or half of it is the batch's start."""
+LEGACY, SAME, OWN = "legacy", "vLLM, float32", "vLLM, bfloat16"
 CONTEXT = 2048
 START_SECONDS = 300.0
 PROMPTS = [
@@ -151,7 +153,7 @@ async def chat(session: aiohttp.ClientSession, port: int, prompt: str) -> Answer
 
 
 def table(cells: list[Cell]) -> str:
-    """The cells as Markdown, with the ratio of both servers' tokens a second."""
+    """The cells as Markdown, with the ratios of tokens a second."""
     by = {(cell.arm, cell.clients): cell for cell in cells}
     lines = [
         "| clients | server | requests | tokens/s | first token, median (slowest) | between tokens, median |",
@@ -165,32 +167,46 @@ def table(cells: list[Cell]) -> str:
             f"| {1000 * statistics.median(cell.between_seconds):.0f} ms |"
         )
     ratios = [
-        f"{by['vllm', n].tokens_a_second / by['legacy', n].tokens_a_second:.1f} times at {n}" for n in CLIENTS
+        f"{arm}: "
+        + ", ".join(
+            f"{by[arm, n].tokens_a_second / by[LEGACY, n].tokens_a_second:.1f} times at {n}" for n in CLIENTS
+        )
+        for arm in dict.fromkeys(cell.arm for cell in cells)
+        if arm != LEGACY
     ]
-    return "\n".join([*lines, "", f"vLLM's tokens a second to legacy's: {', '.join(ratios)}."])
+    return "\n".join([*lines, "", "Tokens a second to legacy's:", "", *(f"- {said}" for said in ratios)])
 
 
-def _specs(model: Path, free: tuple[int, int]) -> dict[str, tuple[ServerSpec, int]]:
-    settings = engine.settings(
-        MODEL, weights.config(model), weights.size_bytes(model), server.place(), {"max_model_len": CONTEXT}
-    )
-    print(f"vLLM: {settings}")
+def _has_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16; without such instructions that is slower than float32."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(Path("/proc/cpuinfo").read_text().split()))
+
+
+def _specs(model: Path) -> dict[str, tuple[ServerSpec, int]]:
     threads = os.cpu_count() or 1
-    vllm = server.spec(
-        name="vllm", model=MODEL, weights=model, port=free[1], settings=settings, asked=dict(PINNED),
-        threads=threads,
-    )  # fmt: skip
-    legacy = language_model.server("legacy", MODEL, model, port=free[0], threads=threads)
-    return {"legacy": (legacy, free[0]), "vllm": (vllm, free[1])}
+    taken = [ports.pick()]
+    legacy = language_model.server(LEGACY, MODEL, model, port=taken[0], threads=threads)
+    specs = {LEGACY: (legacy, taken[0])}
+    for arm, dtype in ((SAME, "float32"), (OWN, "bfloat16"))[: 2 if _has_bfloat16() else 1]:
+        taken.append(ports.pick(set(taken)))
+        settings = engine.settings(
+            MODEL, weights.config(model), weights.size_bytes(model),
+            server.place().model_copy(update={"dtype": dtype}), {"max_model_len": CONTEXT},
+        )  # fmt: skip
+        print(f"{arm}: {settings}")
+        spec = server.spec(
+            name=dtype, model=MODEL, weights=model, port=taken[-1], settings=settings, asked=dict(PINNED),
+            threads=threads,
+        )  # fmt: skip
+        specs[arm] = (spec, taken[-1])
+    return specs
 
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write the table to this file.")
 def main(output: Path | None) -> None:
-    """Measure both servers and print the table."""
-    model = language_model.ensure(print)
-    first = ports.pick()
-    specs = _specs(model, (first, ports.pick({first})))
+    """Measure the servers and print the table."""
+    specs = _specs(language_model.ensure(print))
     cells = []
     with tempfile.TemporaryDirectory(prefix="turnout-llm-") as folder, ExitStack() as stack:
         for spec, _ in specs.values():
@@ -199,10 +215,11 @@ def main(output: Path | None) -> None:
             for arm, (_, port) in specs.items():
                 cells.append(asyncio.run(measure(arm, port, clients)))
                 print(f"{arm} at {clients}: {cells[-1].tokens_a_second:.1f} tokens/s", flush=True)
+    machine = f"{platform.machine()}, {'with' if _has_bfloat16() else 'without'} instructions for bfloat16"
     said = (
         f"# The language model: legacy beside vLLM\n\n`python bench/llm.py` on {os.cpu_count()} cores"
-        f" ({platform.machine()}), SmolLM2-135M-Instruct in float32, chats of at most {TOKENS} tokens,"
-        f" streamed, temperature 0. Closed loop, both servers in one run.\n\n{table(cells)}\n"
+        f" ({machine}), SmolLM2-135M-Instruct, chats of at most {TOKENS} tokens, streamed, temperature 0."
+        f" Closed loop, all servers in one run.\n\n{table(cells)}\n"
     )
     print(said)
     if output:
