@@ -5,8 +5,8 @@
 Legacy is the KServe SDK's OpenAI protocol over Hugging Face transformers, one request at a time; vLLM batches
 continuously. All read the same files and compute on this machine's CPU: legacy in float32, as it does without
 a GPU; vLLM in float32 and, where the CPU has instructions for it, in the model's own bfloat16. Closed loop:
-each of N clients sends its next streamed chat when the last has ended, temperature 0, a bounded number of them.
-Tokens are those that the server counts in `usage`; the first token comes with the first piece of text.
+each of N clients sends its next streamed chat when the last has ended, temperature 0, a bounded number of
+them. Tokens are those that the server counts in `usage`; the first token comes with the first piece of text.
 Cells of all servers take turns, so that a slow minute of the machine hits all.
 """
 
