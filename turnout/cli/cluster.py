@@ -34,7 +34,7 @@ def build() -> None:
 @click.option("--bare", is_flag=True, help="Kubernetes' own kinds only.")
 @click.option(
     "--with", "addons", multiple=True, type=click.Choice(tuple(NEEDS)),
-    help="Have a real node, on which containers start; needs root.",
+    help="Have a real node, or something that runs on it and brings the node along; needs root. Repeatable.",
 )  # fmt: skip
 def up(state: Path, *, loopback: bool, bare: bool, addons: tuple[str, ...]) -> None:
     """Bring the cluster up and leave it running; builds it the first time."""
@@ -42,6 +42,8 @@ def up(state: Path, *, loopback: bool, bare: bool, addons: tuple[str, ...]) -> N
 
     plane = up.up(state, up.Shape(loopback=loopback, bare=bare, addons=addons), say=click.echo)
     click.echo(f"\nThe cluster is up: {plane.url}\n  export KUBECONFIG={plane.kubeconfig}")
+    if plane.gateway:
+        click.echo(f"Its Gateway: http://{plane.gateway}")
     click.echo(f"End it with: turnout lab cluster down --state {state}")
 
 
@@ -76,5 +78,7 @@ def status(state: Path) -> None:
     found = plane.read(state.resolve())
     rows = status.rows(state)
     click.echo(f"{found.url}\nexport KUBECONFIG={found.kubeconfig}")
+    if found.gateway:
+        click.echo(f"Gateway: http://{found.gateway}")
     click.echo(status.table(rows))
     sys.exit(0 if rows and all(row.state == "ready" for row in rows) else 1)

@@ -21,6 +21,7 @@ class ControlPlane(BaseModel):
         url: Where the API server is.
         authority: Certificate that it is trusted by.
         interface: The way into its network namespace; None where it is on loopback.
+        gateway: Where clients outside reach its Gateway, `ADDRESS:PORT`; None where it has none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -29,6 +30,7 @@ class ControlPlane(BaseModel):
     url: str
     authority: Path
     interface: str | None
+    gateway: str | None = None
 
     @property
     def kubeconfig(self) -> Path:

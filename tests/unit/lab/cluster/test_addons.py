@@ -4,7 +4,8 @@ from turnout.lab.cluster.addons import names, objects
 def test_an_addon_brings_along_what_it_needs_in_the_order_of_their_start():
     """Whatever is asked for comes after all that it needs; nothing else comes along."""
     assert names.complete(()) == ()
-    assert names.complete((names.NODE,)) == (names.NODE,)
+    assert names.complete((names.GATEWAY,)) == (names.NODE, names.GATEWAY)
+    assert names.complete((names.GATEWAY, names.NODE)) == (names.NODE, names.GATEWAY)
 
 
 def test_a_deployment_is_available_when_its_newest_template_runs():

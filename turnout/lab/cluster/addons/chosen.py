@@ -9,7 +9,8 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster import network
-from turnout.lab.cluster.addons.names import NODE, complete
+from turnout.lab.cluster.addons import gateway
+from turnout.lab.cluster.addons.names import GATEWAY, NODE, complete
 from turnout.lab.cluster.credentials import Credentials
 from turnout.lab.cluster.node import inside, rise
 from turnout.lab.cluster.node.parts import Parts
@@ -47,6 +48,7 @@ class Addons:
         """Nothing is built yet."""
         self._names = complete(names)
         self._node: rise.Binaries | None = None
+        self._gateway: gateway.Binaries | None = None
 
     @property
     def enter(self) -> tuple[str, ...]:
@@ -84,6 +86,8 @@ class Addons:
         """
         if NODE in self._names:
             self._node = rise.build(say, env=env)
+        if GATEWAY in self._names:
+            self._gateway = gateway.build(say, env=env)
 
     def furnish(self, process: int, root: Path) -> None:
         """Make what has to be there before the first server starts."""
@@ -109,4 +113,8 @@ class Addons:
             )  # fmt: skip
             rise.start(parts, store, site.applier, begin)
             say("the node is Ready")
+        if self._gateway:
+            reached = gateway.install(self._gateway, store, site.applier, site.address)
+            plane = plane.model_copy(update={"gateway": reached})
+            say(f"the Gateway is Programmed: http://{reached}")
         return plane

@@ -1,7 +1,7 @@
 """The names of add-ons, and what each needs."""
 
-NODE = "node"
-NEEDS: dict[str, tuple[str, ...]] = {NODE: ()}
+NODE, GATEWAY = "node", "gateway"
+NEEDS: dict[str, tuple[str, ...]] = {NODE: (), GATEWAY: (NODE,)}
 """By name, in the order in which they come up: what each needs."""
 
 

@@ -38,7 +38,8 @@ CONTROL_PLANE = Program("control-plane")
 COREDNS = Program("coredns", "github.com/coredns/coredns")
 PAUSE = Program("pause")
 """What holds a pod's namespaces."""
-ALL = (CONTROL_PLANE, COREDNS, PAUSE)
+ENVOY_GATEWAY = Program("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway")
+ALL = (CONTROL_PLANE, COREDNS, PAUSE, ENVOY_GATEWAY)
 
 _KUBERNETES = re.compile(r"^\s+k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)$", re.MULTILINE)
 _TAIL_LINES = 8

@@ -1,0 +1,61 @@
+"""Pods of the one image that every cluster with a Gateway has: Envoy, answering by itself."""
+
+import json
+
+from turnout.fabric.kubernetes.apply import Applier
+
+
+def envoy_image(writer: Applier) -> str:
+    """The image of Envoy that the Gateway's proxy runs."""
+    path = "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/envoy-gateway-system/envoyproxies/turnout"
+    kubernetes = writer.call("GET", path)["spec"]["provider"]["kubernetes"]
+    return kubernetes["envoyDeployment"]["container"]["image"]
+
+
+def answering(image, namespace, name, text):
+    """A Deployment that answers every request with a text, and its Service."""
+    labels = {"app": name}
+    meta = {"name": name, "namespace": namespace}
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": text}}}
+    manager = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network"
+        ".http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "all",
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "http_filters": [
+            {
+                "name": "router",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+                },
+            }
+        ],
+    }
+    listener = {
+        "address": {"socket_address": {"address": "::", "ipv4_compat": True, "port_value": 8080}},
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    container = {
+        "name": "envoy",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "args": ["--config-yaml", json.dumps({"static_resources": {"listeners": [listener]}})],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+    }
+    return [
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": meta,
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
+    ]
