@@ -61,12 +61,28 @@ def ensure(progress: Progress | None = None, *, env: dict[str, str] | None = Non
         go = toolchain.go(progress, env=env)
         found = [
             _served(document)
-            for source in _SOURCES.validate_python(yaml.safe_load(SOURCES.read_text()))
+            for source in _sources()
             for document in _definitions(_fetch(go, source, progress, env), source)
         ]
         whole.write(kept, json.dumps(found))
     definitions: list[dict[str, Any]] = json.loads(kept.read_text())
     return definitions
+
+
+def module(name: str, progress: Progress | None = None, *, env: dict[str, str] | None = None) -> Path:
+    """Root of one of the modules, in Go's module cache.
+
+    Args:
+        name: The module's path.
+        progress: Gets a line of text now and then.
+        env: Variables set for Go on top of the inherited ones.
+
+    Raises:
+        PermanentError: It is not the one that was pinned.
+        TemporaryError: It could not be fetched.
+    """
+    (source,) = (each for each in _sources() if each.module == name)
+    return _fetch(toolchain.go(progress, env=env), source, progress, env)
 
 
 def install(applier: Applier, definitions: list[dict[str, Any]]) -> None:
@@ -85,6 +101,10 @@ def install(applier: Applier, definitions: list[dict[str, Any]]) -> None:
                     limit=f"a served kind within {_ESTABLISHED_SECONDS:g} s", remedy="Run it again.",
                 )  # fmt: skip
             time.sleep(_POLL_SECONDS)
+
+
+def _sources() -> tuple[Source, ...]:
+    return _SOURCES.validate_python(yaml.safe_load(SOURCES.read_text()))
 
 
 def _established(definition: dict[str, Any]) -> bool:

@@ -9,8 +9,8 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster import network
-from turnout.lab.cluster.addons import gateway
-from turnout.lab.cluster.addons.names import GATEWAY, NODE, complete
+from turnout.lab.cluster.addons import gateway, kserve, kuberay
+from turnout.lab.cluster.addons.names import GATEWAY, KSERVE, KUBERAY, NODE, complete
 from turnout.lab.cluster.credentials import Credentials
 from turnout.lab.cluster.node import inside, rise
 from turnout.lab.cluster.node.parts import Parts
@@ -49,6 +49,8 @@ class Addons:
         self._names = complete(names)
         self._node: rise.Binaries | None = None
         self._gateway: gateway.Binaries | None = None
+        self._kserve: kserve.Parts | None = None
+        self._kuberay: Path | None = None
 
     @property
     def enter(self) -> tuple[str, ...]:
@@ -88,6 +90,10 @@ class Addons:
             self._node = rise.build(say, env=env)
         if GATEWAY in self._names:
             self._gateway = gateway.build(say, env=env)
+        if KSERVE in self._names:
+            self._kserve = kserve.build(say, env=env)
+        if KUBERAY in self._names:
+            self._kuberay = kuberay.build(say, env=env)
 
     def furnish(self, process: int, root: Path) -> None:
         """Make what has to be there before the first server starts."""
@@ -117,4 +123,10 @@ class Addons:
             reached = gateway.install(self._gateway, store, site.applier, site.address)
             plane = plane.model_copy(update={"gateway": reached})
             say(f"the Gateway is Programmed: http://{reached}")
+        if self._kserve:
+            kserve.install(self._kserve, store, site.applier)
+            say("KServe's controller is available")
+        if self._kuberay:
+            kuberay.install(self._kuberay, store, site.applier)
+            say("KubeRay's operator is available")
         return plane

@@ -1,7 +1,7 @@
 """The names of add-ons, and what each needs."""
 
-NODE, GATEWAY = "node", "gateway"
-NEEDS: dict[str, tuple[str, ...]] = {NODE: (), GATEWAY: (NODE,)}
+NODE, GATEWAY, KSERVE, KUBERAY = "node", "gateway", "kserve", "kuberay"
+NEEDS: dict[str, tuple[str, ...]] = {NODE: (), GATEWAY: (NODE,), KSERVE: (GATEWAY, NODE), KUBERAY: (NODE,)}
 """By name, in the order in which they come up: what each needs."""
 
 

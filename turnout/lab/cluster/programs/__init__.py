@@ -39,7 +39,9 @@ COREDNS = Program("coredns", "github.com/coredns/coredns")
 PAUSE = Program("pause")
 """What holds a pod's namespaces."""
 ENVOY_GATEWAY = Program("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envoy-gateway")
-ALL = (CONTROL_PLANE, COREDNS, PAUSE, ENVOY_GATEWAY)
+KSERVE = Program("kserve", "github.com/kserve/kserve/cmd/manager")
+KUBERAY = Program("kuberay", "github.com/ray-project/kuberay/ray-operator")
+ALL = (CONTROL_PLANE, COREDNS, PAUSE, ENVOY_GATEWAY, KSERVE, KUBERAY)
 
 _KUBERNETES = re.compile(r"^\s+k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)$", re.MULTILINE)
 _TAIL_LINES = 8
