@@ -10,6 +10,7 @@ from turnout.domain.counting import Counter, advance, begin
 from turnout.domain.outcomes import CountingRules, count
 from turnout.domain.requests import Arm, RequestRecord
 from turnout.domain.route import RoutePolicy
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.route_name import RouteName
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog
@@ -122,7 +123,7 @@ def told(tmp_path):
         file = state.access_log("iris")
         file.parent.mkdir(exist_ok=True)
         file.write_text("")
-        reader, cursor, known = AccessLog(state, admin_url=""), None, None
+        reader, cursor, known = AccessLog(state, EnvoyAdmin("")), None, None
         for one in lines:
             with file.open("a") as log:
                 log.write(f"{one}\n")

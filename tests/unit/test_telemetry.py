@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from turnout.domain.requests import Arm, RequestRecord
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.route_name import RouteName
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import FORGET_SECONDS, AccessLog, Cursor
@@ -53,7 +54,7 @@ def log(tmp_path):
         with file.open("a") as stream:
             stream.write("".join(f"{line}\n" for line in lines) + partial)
 
-    return AccessLog(state, admin_url="http://127.0.0.1:9"), file, write
+    return AccessLog(state, EnvoyAdmin("http://127.0.0.1:9")), file, write
 
 
 def test_a_request_is_told_when_it_starts_and_when_it_ends(log):
@@ -93,7 +94,7 @@ def test_it_does_not_matter_when_the_log_is_read(tmp_path_factory, cuts):
     file.parent.mkdir()
     lines = [start(1), start(2), end(2), start(3), end(1, status=500), end(3)]
     text = "".join(f"{line}\n" for line in lines).encode()
-    reader, cursor, seen = AccessLog(state, admin_url=""), None, []
+    reader, cursor, seen = AccessLog(state, EnvoyAdmin("")), None, []
     for cut in [*cuts, len(text)]:
         file.write_bytes(text[:cut])  # same file, same inode: it only grows
         records, cursor = reader.read(MODEL, cursor)

@@ -13,6 +13,7 @@ from turnout.domain import counting
 from turnout.domain.counting import CountingRules
 from turnout.domain.requests import Arm
 from turnout.fabric import access_files
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.route_name import RouteName
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog, Cursor
@@ -113,7 +114,7 @@ def run(folder, made, chances, *, steps):
     )
     disk, looks = Disk(folder), []
     cursor, counter = Cursor(), counting.begin(ATTEMPT, 998.5)
-    reader = AccessLog(disk.state, admin_url="")
+    reader = AccessLog(disk.state, EnvoyAdmin(""))
     written, at = 0, 999.0
     for _ in range(steps):
         at += 0.3
@@ -129,7 +130,7 @@ def run(folder, made, chances, *, steps):
             written += 1
         restarts = chances.draw(st.booleans())
         if restarts:  # a sentinel that starts again has what it saved, and nothing else
-            reader = AccessLog(disk.state, admin_url="")
+            reader = AccessLog(disk.state, EnvoyAdmin(""))
             cursor = SAVED.validate_json(SAVED.dump_json(cursor))
             counter = counting.Counter.from_json(counter.to_json())
         records, cursor = reader.read(MODEL, cursor)
@@ -160,7 +161,7 @@ def test_repeats_do_not_cover_up_what_is_missing(tmp_path_factory, made, chances
     Within one process: a reader that starts again begins anew with the router's count as well.
     """
     disk = Disk(tmp_path_factory.mktemp("repeats"))
-    reader, cursor = AccessLog(disk.state, admin_url=""), Cursor()
+    reader, cursor = AccessLog(disk.state, EnvoyAdmin("")), Cursor()
     for one in made:
         for kind in ("DownstreamStart", "DownstreamEnd"):
             for _ in range(chances.draw(st.integers(1, 3))):
@@ -178,7 +179,7 @@ def test_a_log_that_stands_still_gives_the_same_cursor(tmp_path):
     """Nothing new is told by the very object that came in: the cheapest of tests."""
     disk = Disk(tmp_path)
     disk.write("", Request(1, "", Arm.LEGACY, 0.0, 1000.0, 0.1, fails=False).line("DownstreamEnd"))
-    reader = AccessLog(disk.state, admin_url="")
+    reader = AccessLog(disk.state, EnvoyAdmin(""))
     _, cursor = reader.read(MODEL)
     assert reader.read(MODEL, cursor) == ([], cursor)
     assert reader.read(MODEL, cursor)[1] is cursor

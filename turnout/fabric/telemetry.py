@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import orjson
 from pydantic import Field
@@ -21,13 +21,14 @@ from turnout.domain.requests import Arm, RequestRecord
 from turnout.domain.rotation import KEPT_BYTES, LARGEST_BYTES, Part, surplus
 from turnout.fabric import access_files
 from turnout.fabric.access_files import AccessFiles, LogFile
-from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.naming import check_model
 from turnout.fabric.router.route_name import RouteName, parse
 from turnout.fabric.state import State
 
 FORGET_SECONDS = 600.0
 """A start whose end has not come for so long is forgotten: the router was killed in between."""
+FORGET_BEGUN_SECONDS = 24 * 3600.0
+"""The same of an answer that had begun: one that streams may take as long."""
 
 _UNSEEN_KEPT = 16
 
@@ -42,6 +43,49 @@ _CUT_OFF = (*_BROKEN, "downstream_")
 """Details of an answer that had begun and did not come to its end; the last: its client left."""
 
 
+class Counts(Protocol):
+    """What the router counts by itself, for the log to be held against."""
+
+    def completed(self) -> dict[str, int]:
+        """Requests that it has answered, by model; see `Lateness.counts_begun`. A model without any may lack.
+
+        Raises:
+            TemporaryError: It cannot be told now, or the counts begin anew.
+        """
+
+    def reopen_logs(self) -> None:
+        """Make the log's writers go on in new files where the old ones were renamed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """How late a router's lines come to the reader, and when its counts grow.
+
+    Attributes:
+        settle_seconds: So long after a second all lines of its requests are there, save of requests that are
+            known to be in flight.
+        looks: Looks, a second apart, that a line may come after the one at which it is missed first.
+        counts_begun: The router counts a request when its answer begins, not when it has ended.
+        aside_seconds: A file that nobody has written to for so long is put aside: its proxy is gone. None:
+            there is one proxy.
+    """
+
+    settle_seconds: float = 0.25
+    looks: int = 0
+    counts_begun: bool = False
+    aside_seconds: float | None = None
+
+
+FILES = Lateness()
+"""Of Envoy's own files: it writes them every 0.1 s. Only a request whose start comes later than that is left
+out, and lines of starts know nothing of arms or outcomes."""
+
+SENT = Lateness(settle_seconds=1.5, looks=2, counts_begun=True, aside_seconds=6 * 3600.0)
+"""Of lines that proxies send. They tell of a request when it has ended, or has been under way for 1 s (only
+then is its arm known), 0.1 s later at most; and one that legacy answered in the candidate's place waits up to
+1.2 s for the word that the candidate was never asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """How far a log was read, and what was in flight there. A reader keeps it, as JSON too.
@@ -50,6 +94,7 @@ class Cursor:
         offsets: Bytes read of each of the log's files, whole lines only, by what the file goes by.
         in_flight: Requests seen to start and not to end, by id.
         ended: Ended requests that were read so far, each once; see `AccessLog.completed`.
+        begun: The same, with those whose answer has begun.
         unreadable: Lines that were passed over because they are not what the router writes.
         recent: Ids that ended in the last reads, to tell a line that comes again; not saved, for the count of
             a reader that starts again is held against the router's only from then on.
@@ -58,6 +103,7 @@ class Cursor:
     offsets: dict[str, int] = field(default_factory=dict)
     in_flight: dict[str, RequestRecord] = field(default_factory=dict)
     ended: int = 0
+    begun: int = 0
     unreadable: int = 0
     recent: Annotated[tuple[frozenset[str], ...], Field(exclude=True)] = field(
         default=(), compare=False, repr=False
@@ -74,13 +120,15 @@ class AccessLog:
 
     Args:
         state: The state directory.
-        admin_url: URL of the router's admin interface.
+        counts: What the router counts.
+        lateness: How late its lines come.
     """
 
-    def __init__(self, state: State, *, admin_url: str) -> None:
+    def __init__(self, state: State, counts: Counts, lateness: Lateness = FILES) -> None:
         """Keep where things are; nothing is read yet."""
         self._files = AccessFiles(state.access_log("any").parent)
-        self._admin = EnvoyAdmin(admin_url)
+        self._counts = counts
+        self.lateness = lateness
 
     def read(self, model: str, cursor: Cursor | None = None) -> tuple[list[RequestRecord], Cursor]:
         """Read what is new in a model's log, in the files of all its proxies.
@@ -144,7 +192,10 @@ class AccessLog:
             OSError: A file cannot be renamed or deleted.
         """
         files, there = self._files.of(check_model(model)), list(self._there(model))
-        large = [file for file, _, size in there if file.number is None and size >= largest_bytes]
+        large = [
+            file for file, _, size in there
+            if file.number is None and (size >= largest_bytes or self._is_left(file))
+        ]  # fmt: skip
         for file in large:
             access_files.put_aside(files, file)
         parts = [_part(file, identity, size, tuple(readers)) for file, identity, size in there]
@@ -154,13 +205,13 @@ class AccessLog:
         if large or gone:
             self._files.forget()
         if large or any(not _is_open(files, one) for one in files):
-            self._admin.reopen_logs()
+            self._counts.reopen_logs()
 
     def completed(self, model: str) -> int | None:
         """Requests that the router itself says it has answered since it started; None where it knows none.
 
         Raises:
-            UnreachableError: The router does not answer.
+            TemporaryError: It cannot be told now.
         """
         return self.all_completed().get(model)
 
@@ -168,9 +219,21 @@ class AccessLog:
         """`completed` of every model, in one call.
 
         Raises:
-            UnreachableError: The router does not answer.
+            TemporaryError: It cannot be told now.
         """
-        return self._admin.completed()
+        return self._counts.completed()
+
+    def counted(self, cursor: Cursor) -> int:
+        """Requests read so far of the kind that `completed` counts."""
+        return cursor.begun if self.lateness.counts_begun else cursor.ended
+
+    def _is_left(self, file: LogFile) -> bool:
+        """Whether a file has been left by a proxy that is gone."""
+        longest = self.lateness.aside_seconds
+        try:
+            return longest is not None and time.time() - file.path.stat().st_mtime > longest
+        except FileNotFoundError:
+            return False
 
     def _there(self, model: str) -> Iterable[tuple[LogFile, str, int]]:
         """The files that hold a whole line, what they go by, and their sizes now."""
@@ -196,7 +259,7 @@ def _join(
     in_flight = dict(cursor.in_flight)
     told: dict[str, RequestRecord] = {}
     over: dict[str, RequestRecord] = {}
-    unreadable = cursor.unreadable
+    begun, unreadable = cursor.begun, cursor.unreadable
     for proxy, line in lines:
         try:
             entry = orjson.loads(line)
@@ -207,6 +270,9 @@ def _join(
         key = record.request_id
         if key in over or any(key in ids for ids in cursor.recent):
             continue
+        known = in_flight.get(key)
+        if known is None or known.first_byte_seconds is None:
+            begun += is_end or record.first_byte_seconds is not None
         if is_end:
             over[key] = record
             told.pop(key, None)
@@ -217,6 +283,7 @@ def _join(
         offsets=offsets,
         in_flight=_remembered(in_flight),
         ended=cursor.ended + len(over),
+        begun=begun,
         unreadable=unreadable,
         recent=(*cursor.recent, frozenset(over))[-REPEATS_READS:] if over else cursor.recent,
     )
@@ -230,7 +297,11 @@ def _placed(cursor: Cursor, there: dict[str, int]) -> dict[str, int]:
 
 def _remembered(running: dict[str, RequestRecord]) -> dict[str, RequestRecord]:
     newest = max((one.started_seconds for one in running.values()), default=0.0)
-    return {key: one for key, one in running.items() if one.started_seconds > newest - FORGET_SECONDS}
+    return {key: one for key, one in running.items() if newest - one.started_seconds < _remembered_for(one)}
+
+
+def _remembered_for(one: RequestRecord) -> float:
+    return FORGET_SECONDS if one.first_byte_seconds is None else FORGET_BEGUN_SECONDS
 
 
 def _parsed(proxy: str, entry: dict[str, Any]) -> RequestRecord:

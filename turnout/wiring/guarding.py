@@ -1,19 +1,27 @@
 """Adapters that the sentinel, the shadow service and `turnout rollback` need."""
 
+import contextlib
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.domain.errors import InvalidInputError, UnsupportedError
+from turnout.domain.errors import InvalidInputError, TurnoutError
 from turnout.domain.route import Backend, Router
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.envoy import EnvoyRouter
 from turnout.fabric.state import State
-from turnout.fabric.telemetry import AccessLog
+from turnout.fabric.telemetry import SENT, AccessLog
 from turnout.settings import Gateway, Settings
 
 if TYPE_CHECKING:
+    from turnout.fabric.gateway_api.place import Place
+    from turnout.fabric.gateway_api.router import GatewayRouter
     from turnout.fabric.kubernetes.lease import Election
+
+ASK_SECONDS = 2.0
+"""Between two questions which models are registered, asked for a record of one that is not known."""
 
 
 def router(settings: Settings) -> Router:
@@ -24,34 +32,81 @@ def router(settings: Settings) -> Router:
 
 
 def telemetry(settings: Settings) -> AccessLog:
-    """What the router tells of each request.
+    """What the router tells of each request."""
+    gateway = settings.gateway
+    if gateway is None:
+        return AccessLog(State(settings.state), EnvoyAdmin(settings.envoy_admin))
+    # ruff: noqa: PLC0415 -- half a second of imports that the lab's way back does without
+    from turnout.fabric.gateway_api.completed import STATISTICS, Completed
+    from turnout.fabric.gateway_api.proxies import Proxies
+    from turnout.fabric.kubernetes.apply import Applier
+
+    proxies = Proxies(Applier(settings.kubeconfig, settings.context), _place(gateway))
+    counts = Completed(lambda: proxies.look(STATISTICS), gateway.namespace)
+    return AccessLog(State(settings.state), counts, SENT)
+
+
+@contextlib.contextmanager
+def collecting(settings: Settings, host: str, port: int) -> Iterator[None]:
+    """While it lasts, what the proxies of a Gateway tell is received and written; in the lab Envoy writes.
+
+    Args:
+        settings: The settings.
+        host: Address to receive at.
+        port: TCP port.
 
     Raises:
-        UnsupportedError: The router is a Gateway, whose proxies' logs are not read yet.
+        RuntimeError: The port is taken.
     """
-    if settings.gateway is not None:
-        raise UnsupportedError(
-            f"telemetry of Gateway {settings.gateway.namespace}/{settings.gateway.name}",
-            observed="no adapter for its proxies' access logs",
-            limit="the lab's Envoy",
-            remedy="Move traffic by hand (weight, rollback); nothing guards it.",
-        )
-    return AccessLog(State(settings.state), admin_url=settings.envoy_admin)
+    if settings.gateway is None:
+        yield
+        return
+    from turnout.services.collector.inbox import Inbox
+    from turnout.services.collector.server import Server
+
+    routes = gateway_router(settings.gateway, settings.kubeconfig, settings.context)
+    inbox = Inbox(State(settings.state), settings.gateway.namespace, _known(routes.models))
+    server = Server(inbox, port=port, host=host)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
-def gateway_router(gateway: Gateway, kubeconfig: Path | None, context: str | None) -> Router:
+def _known(models: Callable[[], list[str]]) -> Callable[[str], bool]:
+    """Whether a model is registered; asked anew at most once in so many seconds where one is not known."""
+    names: set[str] = set()
+    asked = -ASK_SECONDS
+
+    def is_known(model: str) -> bool:
+        nonlocal asked
+        if model not in names and time.monotonic() - asked >= ASK_SECONDS:
+            asked = time.monotonic()
+            with contextlib.suppress(TurnoutError):
+                names.update(models())
+        return model in names
+
+    return is_known
+
+
+def gateway_router(gateway: Gateway, kubeconfig: Path | None, context: str | None) -> "GatewayRouter":
     """The router that is a Gateway of a cluster."""
-    # ruff: noqa: PLC0415 -- half a second of imports that the lab's way back does without
-    from turnout.fabric.gateway_api.place import Place
     from turnout.fabric.gateway_api.router import GatewayRouter
     from turnout.fabric.kubernetes.apply import Applier
 
     host, _, port = gateway.sentinel.rpartition(":")
     return GatewayRouter(
         Applier(kubeconfig, context),
-        Place(gateway.namespace, gateway.name, gateway.listener, gateway.hostname),
+        _place(gateway),
         sentinel=Backend(name="sentinel", host=host, port=int(port)),
     )
+
+
+def _place(gateway: Gateway) -> "Place":
+    from turnout.fabric.gateway_api.place import Place
+
+    return Place(gateway.namespace, gateway.name, gateway.listener, gateway.hostname)
 
 
 def lead(lease: str) -> "Election":

@@ -16,9 +16,7 @@ from turnout.lab.cluster.up import Shape, running
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A cluster with every add-on that lives as long as the session, and no longer than its process."""
     root: Path = tmp_path_factory.mktemp("node")
-    with running(
-        root, Shape(addons=tuple(NEEDS)), say=lambda line: print(line, flush=True)
-    ) as plane:
+    with running(root, Shape(addons=tuple(NEEDS)), say=lambda line: print(line, flush=True)) as plane:
         yield plane
 
 

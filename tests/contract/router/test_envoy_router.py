@@ -14,6 +14,7 @@ from tests.waiting import until
 from turnout.domain.errors import TemporaryError
 from turnout.domain.route import RouteChange
 from turnout.fabric.router import envoy
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.telemetry import AccessLog
 
 
@@ -90,7 +91,7 @@ async def test_the_log_keeps_up_with_the_routers_own_count(proxy, model, legacy)
     """Ended requests in the log are as many as the router says it has completed."""
     stable = model.registration.stable.model_copy(update={"port": legacy.port})
     await asyncio.to_thread(proxy.router.register, model.registration.model_copy(update={"stable": stable}))
-    log = AccessLog(proxy.state, admin_url=f"http://127.0.0.1:{proxy.admin_port}")
+    log = AccessLog(proxy.state, EnvoyAdmin(f"http://127.0.0.1:{proxy.admin_port}"))
     async with httpx.AsyncClient() as client:
         for _ in range(20):
             await client.post(f"http://127.0.0.1:{model.registration.listen_port}/", content=b"{}")
@@ -108,7 +109,7 @@ async def test_a_log_is_rotated_under_traffic_and_every_request_is_read_once(own
     stable = model.registration.stable.model_copy(update={"port": legacy.port})
     registration = model.registration.model_copy(update={"stable": stable})
     await asyncio.to_thread(own_proxy.router.register, registration)
-    log = AccessLog(own_proxy.state, admin_url=f"http://127.0.0.1:{own_proxy.admin_port}")
+    log = AccessLog(own_proxy.state, EnvoyAdmin(f"http://127.0.0.1:{own_proxy.admin_port}"))
     cursor, seen = log.end(model.name), []
     async with httpx.AsyncClient() as client:
         for number in range(300):

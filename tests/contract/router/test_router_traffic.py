@@ -20,6 +20,7 @@ from tests.contract.router.conftest import environment
 from turnout.domain.requests import Arm
 from turnout.domain.route import Backend as Address
 from turnout.domain.route import Opening, RouteChange, RoutePolicy
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.telemetry import AccessLog, Cursor
 
 QUICK = {"try_seconds": 0.3}
@@ -79,7 +80,7 @@ class Traffic:
 
     def records(self, count):
         """The router's own records of ended requests, waited for until there are so many."""
-        log = AccessLog(self.proxy.state, admin_url=f"http://127.0.0.1:{self.proxy.admin_port}")
+        log = AccessLog(self.proxy.state, EnvoyAdmin(f"http://127.0.0.1:{self.proxy.admin_port}"))
         deadline = time.monotonic() + 10
         while True:
             records, cursor = log.read(self.model.name, Cursor())
@@ -130,7 +131,7 @@ async def test_a_request_in_flight_is_known(traffic, candidate):
     """While a candidate hangs, the log already says which arm has the request."""
     candidate.fault = "hang"
     await traffic.begin(0.95, try_seconds=1.5)
-    log = AccessLog(traffic.proxy.state, admin_url="")
+    log = AccessLog(traffic.proxy.state, EnvoyAdmin(""))
     async with aiohttp.ClientSession() as session:
         waiting = [asyncio.create_task(traffic.one(session)) for _ in range(6)]
         await asyncio.sleep(0.6)

@@ -202,7 +202,7 @@ async def test_a_long_stream_is_not_cut_and_holds_no_look_up(streams, candidate)
     began = int(time.time())
     running = asyncio.gather(*(streams.stream() for _ in range(6)))
     await asyncio.sleep(2.5)
-    log = AccessLog(streams.proxy.state, admin_url="")
+    log = AccessLog(streams.proxy.state, EnvoyAdmin(""))
     records, cursor = log.read(streams.model.name, None)
     assert len(cursor.running) == 6
     assert all(one.first_byte_seconds is not None for one in cursor.running)

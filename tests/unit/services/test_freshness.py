@@ -78,3 +78,18 @@ def test_lost_lines_add_up(lost, traffic):
         backlog = backlog.look(requests, completed)
         assert (backlog.stale is not None) == (requests < lost)
         assert backlog.owed == lost
+
+
+@given(st.lists(st.integers(min_value=0, max_value=50), min_size=6, max_size=30), st.integers(0, 2))
+def test_lines_that_come_some_looks_later_are_not_missed(traffic, late):
+    """As late as they may be, never staler than the first look; one that never comes is missed."""
+    backlog, fresh, completed = Backlog(late_looks=2), [], 0
+    for look, count in enumerate(traffic):
+        completed += count
+        backlog = backlog.look(traffic[look - late] if look >= late else 0, completed)
+        fresh.append(backlog.stale is None)
+    assert all(fresh[1:])
+    for _ in range(3):
+        completed += 20
+        backlog = backlog.look(0, completed)
+    assert backlog.look(0, completed + 20).stale

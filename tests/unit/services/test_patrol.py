@@ -14,6 +14,7 @@ from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Wire
 from turnout.domain.requests import Arm
 from turnout.domain.route import Backend, Opening, Registration, RoutePolicy, Tombstone
 from turnout.fabric.router import ending, route_document
+from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.directory import RouteDirectory
 from turnout.fabric.router.ending import REGISTRATION
 from turnout.fabric.router.envoy import EnvoyRouter
@@ -54,7 +55,7 @@ class Log(AccessLog):
 
     def __init__(self, state):
         """Begin with nothing completed."""
-        super().__init__(state, admin_url="http://127.0.0.1:1")
+        super().__init__(state, EnvoyAdmin("http://127.0.0.1:1"))
         self.counts: dict[str, int] = {}
 
     def all_completed(self):

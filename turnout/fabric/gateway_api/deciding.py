@@ -14,6 +14,7 @@ from turnout.fabric.gateway_api import record
 from turnout.fabric.gateway_api.place import GATEWAY_API, Object, Place, metadata
 from turnout.fabric.gateway_api.record import NONE, Record, number_of, over_key, parse, words
 from turnout.fabric.gateway_api.rules import legacy_rule
+from turnout.fabric.gateway_api.told import ANNOTATION, told
 from turnout.fabric.router.refusals import occupied, tombstoned
 from turnout.fabric.router.standing import Standing, changed, opened
 
@@ -101,10 +102,11 @@ def ending(route: Object, tombstone: Tombstone) -> Patch | None:
 
 
 def _legacy(known: Record) -> Patch:
-    after = {record.ATTEMPT: NONE, record.LIVE: NONE, record.OPENING: NONE, record.TOLD: known.legacy.version}
+    text = str(told(known.legacy, known.registration))
+    after = {record.ATTEMPT: NONE, record.LIVE: NONE, record.OPENING: NONE, ANNOTATION: text}
     return [
         {"op": "replace", "path": "/spec/rules", "value": [legacy_rule(known.registration.model)]},
-        *({"op": "replace", "path": _annotation(key), "value": value} for key, value in after.items()),
+        *({"op": "add", "path": _annotation(key), "value": value} for key, value in after.items()),
     ]
 
 

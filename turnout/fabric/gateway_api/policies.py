@@ -26,6 +26,8 @@ _IDLE_SECONDS = 2.0
 _LEGACY_ANSWERS_FOR = list(range(300, 500))
 """Answers besides 5xx that are asked for once more, at legacy (docs/adr/0002). Of legacy's own 4xx, too: both
 arms are one cluster here, and a client's own error costs legacy one more cheap call."""
+_COUNTED = {"metrics": {"routeStatName": "turnout/%ROUTE_NAMESPACE%/%ROUTE_NAME%"}}
+"""Each proxy counts a model's answered requests under this name; `completed` reads them."""
 NEVER_SENT = 597
 """What the door answers for a request that it has sent to nobody: the candidate is not guarded, or not there.
 No server gives this status; so a request with side effects, too, may safely be asked of legacy."""
@@ -102,7 +104,7 @@ def _policy(place: Place, model: str, rule: str, settings: Object) -> Object:
         "apiVersion": _VERSION,
         "kind": "BackendTrafficPolicy",
         "metadata": metadata(place, model, f"{model}-{rule}"),
-        "spec": {"targetRefs": [target], **settings},
+        "spec": {"targetRefs": [target], "telemetry": _COUNTED, **settings},
     }
 
 

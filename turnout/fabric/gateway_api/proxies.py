@@ -1,6 +1,8 @@
 """What the Gateway's proxies count, read from each pod's metrics through the API server."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLateError
 from typing import Protocol
 
 from turnout.domain.errors import UnreachableError
@@ -11,6 +13,9 @@ from turnout.fabric.router.envoy_names import candidate_cluster
 _METRICS_PORT = 19001
 """Where Envoy Gateway's proxies show their metrics."""
 _ACTIVE = "envoy_cluster_upstream_rq_active"
+_LOOK_SECONDS = 1.0
+"""Longest wait of one look at all proxies: the sentinel takes one each second, and waits for it."""
+_AT_ONCE = 8
 
 
 class Counts(Protocol):
@@ -36,21 +41,54 @@ class Proxies:
         """Keep who is asked; nothing is called yet."""
         self._api = api
         self._place = place
+        self._asking = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="proxies")
 
     def active(self, attempt: str) -> int:
         """See `Counts.active`."""
-        return sum(active_in(text, attempt) for text in self._metrics())
+        return sum(active_in(self._page(path), attempt) for path in self._running())
 
-    def _metrics(self) -> list[str]:
+    def look(self, statistics: str) -> dict[str, str]:
+        """Some metrics of all proxies at the same moment, of those that were ever counted.
+
+        Args:
+            statistics: A regular expression of the statistics' names, as Envoy has them.
+
+        Returns:
+            Prometheus' text, by the path of the proxy's pod.
+
+        Raises:
+            UnreachableError: A proxy does not answer in time, or there is none.
+        """
+        query = {"usedonly": "", "filter": statistics}
+        try:
+            paths = self._asking.submit(self._running).result(_LOOK_SECONDS)
+            pages = self._asking.map(lambda path: self._page(path, query), paths, timeout=_LOOK_SECONDS)
+            return dict(zip(paths, pages, strict=True))
+        except TooLateError as error:
+            raise UnreachableError(
+                self._named(),
+                observed=f"no answer of all of them within {_LOOK_SECONDS:g} s",
+                limit="their counts each second",
+                remedy="Look at the proxies' pods and at the API server, which hands their metrics on.",
+            ) from error
+
+    def _page(self, path: str, query: dict[str, str] | None = None) -> str:
+        return self._api.text(f"{path}/proxy/stats/prometheus", query, named=path)
+
+    def _named(self) -> str:
+        return f"proxies of Gateway {self._place.namespace}/{self._place.gateway}"
+
+    def _running(self) -> list[str]:
+        """Paths of the pods, of which there is one at least."""
         pods = self._pods()
         if not pods:
             raise UnreachableError(
-                f"proxies of Gateway {self._place.namespace}/{self._place.gateway}",
+                self._named(),
                 observed="no pod of one runs",
                 limit="a proxy that tells its counts",
                 remedy="Look at the Gateway's status and its Deployment.",
             )
-        return [self._api.text(f"{path}/proxy/stats/prometheus", named=path) for path in pods]
+        return pods
 
     def _pods(self) -> list[str]:
         """Paths of the pods that run."""

@@ -12,6 +12,7 @@ from turnout.domain.errors import InvalidInputError
 from turnout.domain.route import Opening, Registration, Route, RoutePolicy, Tombstone
 from turnout.fabric.gateway_api import rules
 from turnout.fabric.gateway_api.place import Object
+from turnout.fabric.gateway_api.told import ANNOTATION, told
 from turnout.fabric.router.standing import Standing
 
 PREFIX = "turnout.dev"
@@ -22,8 +23,6 @@ ATTEMPT = f"{PREFIX}/attempt"
 LIVE = f"{PREFIX}/live"
 OPENING = f"{PREFIX}/opening"
 OVER_THROUGH = f"{PREFIX}/over-through"
-TOLD = "gateway.envoyproxy.io/turnout-version"
-"""Envoy Gateway hands annotations of this prefix on to the proxies, as metadata of the route."""
 NONE = ""
 
 
@@ -111,7 +110,7 @@ class Record(BaseModel):
             LIVE: self.live.model_dump_json() if self.live else NONE,
             OPENING: self.opening.model_dump_json() if self.opening else NONE,
             OVER_THROUGH: str(self.over_through),
-            TOLD: self.now.version,
+            ANNOTATION: str(told(self.now, self.registration)),
             **{over_key(number): words(each) for number, each in self.over.items()},
         }
 

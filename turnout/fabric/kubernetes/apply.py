@@ -143,13 +143,14 @@ class Applier:
             raise _unreachable(subject, f"{type(error).__name__}: {error}") from error
         return value
 
-    def text(self, path: str, *, named: str) -> str:
+    def text(self, path: str, query: dict[str, str] | None = None, *, named: str) -> str:
         """What a path answers that is no JSON, for example a pod's own page behind the API server.
 
         Raises:
             TurnoutError: As `apply`.
         """
-        return self._answer("GET", path, {}, None, content=_JSON, subject=named).decode(errors="replace")
+        said = self._answer("GET", path, query or {}, None, content=_JSON, subject=named)
+        return said.decode(errors="replace")
 
     def _answer(
         self, method: str, path: str, query: dict[str, str], body: object, *, content: str, subject: str

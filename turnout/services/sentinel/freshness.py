@@ -1,10 +1,11 @@
 """Is the access log still telling everything? Pure.
 
 A log that stands still looks like a route without traffic. So what was read is held against the router's own
-count of completed requests: the log is fresh when all that was completed one look ago has been read by now.
+count of completed requests: the log is fresh when all that was completed one look ago has been read by now,
+or some looks ago where lines come over the network.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 QUIET_LOOKS = 5
 """Looks without a newly completed request after which lines that never came are given up: nothing is being
@@ -31,6 +32,8 @@ class Backlog:
         quiet: Looks since the count last grew.
         lost: Looks in a row that were stale although lines came.
         stale: Why the last look may have missed something; None: all completed at the look before was read.
+        late_looks: Looks that a line may come later than that.
+        counted: How much the count grew at each of so many looks.
     """
 
     completed: int | None = None
@@ -38,6 +41,12 @@ class Backlog:
     quiet: int = 0
     lost: int = 0
     stale: str | None = "the log was not held against the router's count yet"
+    late_looks: int = 0
+    counted: tuple[int, ...] = ()
+
+    def anew(self) -> "Backlog":
+        """Nothing to hold against yet."""
+        return Backlog(late_looks=self.late_looks)
 
     def look(self, read: int, completed: int | None) -> "Backlog":
         """Take one look.
@@ -52,20 +61,23 @@ class Backlog:
             completed: The router's count, asked for after the log was read; None: it did not answer.
         """
         if completed is None:
-            return Backlog(stale="the router does not tell how many requests it has completed")
+            return replace(self.anew(), stale="the router does not tell how many requests it has completed")
         if self.completed is None or completed < self.completed:
-            return Backlog(completed=completed)
-        missing = self.owed - read
+            return replace(self.anew(), completed=completed)
+        grown = completed - self.completed
+        missing = self.owed - read - sum(self.counted)
         quiet = 0 if completed > self.completed else self.quiet + 1
         if quiet >= QUIET_LOOKS:
-            return Backlog(completed=completed, quiet=quiet, stale=None)
+            return replace(self.anew(), completed=completed, quiet=quiet, stale=None)
         lost = self.lost + (read > 0) if missing > 0 else 0
         if lost >= LOST_LOOKS:
-            return Backlog(completed=completed)
-        return Backlog(
+            return replace(self.anew(), completed=completed)
+        return replace(
+            self,
             completed=completed,
-            owed=max(-_ahead(read), missing + completed - self.completed),
+            owed=max(-_ahead(read), self.owed - read + grown),
             quiet=quiet,
             lost=lost,
             stale=f"{missing} completed requests are missing from the access log" if missing > 0 else None,
+            counted=(*self.counted, grown)[-self.late_looks :] if self.late_looks else (),
         )

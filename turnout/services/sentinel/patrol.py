@@ -25,7 +25,7 @@ from turnout.services.sentinel.clock import Now
 from turnout.services.sentinel.files import Files
 from turnout.services.sentinel.freshness import Backlog
 from turnout.services.sentinel.post import WRITE_SECONDS, Post, Read, is_due, next_turn
-from turnout.services.sentinel.record import BY, Ended, TornError, ended_by
+from turnout.services.sentinel.record import BY, Ended, Record, TornError, ended_by
 from turnout.services.sentinel.standing import shown, unguarded
 from turnout.services.sentinel.watch import Breach, Sight, Watch
 
@@ -71,6 +71,7 @@ class Patrol:
         self._contracts = contracts
         self._board = board
         self._lease_seconds = lease_seconds
+        self._late = telemetry.lateness
         self._files = Files(state)
         self._posts: dict[str, Post] = {}
         self._ends = ThreadPoolExecutor(ENDS_AT_ONCE, thread_name_prefix="rollback")
@@ -84,7 +85,7 @@ class Patrol:
                 dead = record and (record.ended or self._router.tombstone(record.model, attempt))
                 if record is None or not dead:
                     continue
-                watch = self._over(watching.restore(record, lease_seconds=self._lease_seconds))
+                watch = self._over(self._restored(record))
                 self._keep(watch)
                 self._board.put(attempt, shown(watch))
             except (TornError, TurnoutError, OSError) as error:
@@ -159,7 +160,7 @@ class Patrol:
         """Begin, or go on, with an attempt that is live and not on the round yet."""
         try:
             record = self._files.load(attempt)
-            watch = watching.restore(record, lease_seconds=self._lease_seconds) if record else None
+            watch = self._restored(record) if record else None
         except TornError as error:
             if not self._mistrusted(route, attempt, error):
                 return
@@ -168,7 +169,13 @@ class Patrol:
         if watch is not None:
             # In turn: attempts that arrive together are not all written in the same round ever after.
             turn = now.boot_seconds + random.uniform(0, WRITE_SECONDS)  # noqa: S311 -- not a secret
-            self._posts[attempt] = Post(watch=watch, route=route, write_at=turn)
+            backlog = Backlog(late_looks=self._late.looks)
+            self._posts[attempt] = Post(watch=watch, route=route, backlog=backlog, write_at=turn)
+
+    def _restored(self, record: Record) -> Watch:
+        return watching.restore(
+            record, lease_seconds=self._lease_seconds, settle_seconds=self._late.settle_seconds
+        )
 
     def _begun(self, route: Route, attempt: str, now: Now) -> Watch | None:
         contract = self._contracts.of(route.model)
@@ -183,6 +190,7 @@ class Patrol:
             cursor=self._telemetry.end(route.model),
             place=place,
             lease_seconds=self._lease_seconds,
+            settle_seconds=self._late.settle_seconds,
         )
 
     def _mistrusted(self, route: Route, attempt: str, error: TornError) -> bool:
@@ -225,11 +233,12 @@ class Patrol:
         """Hold what was read against the router's count; a model that the count leaves out had no request."""
         stale = None if route else "the route cannot be read"
         if read.cursor is None:
-            stale, post.backlog = read.failed, Backlog()
+            stale, post.backlog = read.failed, post.backlog.anew()
         else:
             record = post.watch.record
             count = None if completed is None else completed.get(record.model, 0)
-            post.backlog = post.backlog.look(read.cursor.ended - record.cursor.ended, count)
+            new = self._telemetry.counted(read.cursor) - self._telemetry.counted(record.cursor)
+            post.backlog = post.backlog.look(new, count)
             stale = stale or post.backlog.stale
         return Sight(
             now=now,

@@ -20,7 +20,7 @@ from turnout.domain.looks import Look
 from turnout.domain.requests import Arm, ComparisonRecord, RequestRecord
 from turnout.domain.route import Route
 from turnout.fabric.comparison_files import Place
-from turnout.fabric.telemetry import Cursor
+from turnout.fabric.telemetry import FILES, Cursor
 from turnout.services.sentinel.clock import Now
 from turnout.services.sentinel.leases import GuardLease, StepClock
 from turnout.services.sentinel.record import Ended, Record, TornError
@@ -28,11 +28,6 @@ from turnout.services.sentinel.record import Ended, Record, TornError
 BLIND_LONGEST_SECONDS = 30.0
 """A candidate that has had a weight for this long without fresh telemetry is taken back for good. Its clients
 have been on legacy since the guard lease ran out; this only ends a state that nobody would find out about."""
-
-SETTLE_SECONDS = 0.25
-"""Time for the router's lines of a second to reach the reader: Envoy writes them every 0.1 s. Only a request
-whose start comes later still is left out, and lines of starts know nothing of arms or outcomes; one that is
-known to have started is always waited for."""
 
 SLACK_SECONDS = 3.0
 """Ticks come a second apart, on a busy machine two."""
@@ -126,7 +121,14 @@ def bounds_of(record: Record) -> GuardBounds:
 
 
 def begin(
-    route: Route, contract: Contract, now: Now, *, cursor: Cursor, place: Place, lease_seconds: float
+    route: Route,
+    contract: Contract,
+    now: Now,
+    *,
+    cursor: Cursor,
+    place: Place,
+    lease_seconds: float,
+    settle_seconds: float = FILES.settle_seconds,
 ) -> Watch:
     """Start to watch an attempt that nothing is known of, from the present ends of its files on."""
     record = Record(
@@ -145,10 +147,11 @@ def begin(
         place=place,
     )
     state = guard.begin(bounds_of(record))
-    return _watch(record, state, counting.begin(record.attempt, now.unix_seconds), lease_seconds)
+    counter = counting.begin(record.attempt, now.unix_seconds)
+    return _watch(record, state, counter, lease_seconds, settle_seconds)
 
 
-def restore(record: Record, *, lease_seconds: float) -> Watch:
+def restore(record: Record, *, lease_seconds: float, settle_seconds: float = FILES.settle_seconds) -> Watch:
     """Go on with a saved attempt.
 
     Raises:
@@ -160,10 +163,12 @@ def restore(record: Record, *, lease_seconds: float) -> Watch:
         raise TornError(error.observed) from error
     if len(state.log_wealth) != len(guard.begin(bounds_of(record)).log_wealth):
         raise TornError("the guard that wrote it placed other bets")
-    return _watch(record, state, counter, lease_seconds)
+    return _watch(record, state, counter, lease_seconds, settle_seconds)
 
 
-def _watch(record: Record, state: GuardState, counter: Counter, lease_seconds: float) -> Watch:
+def _watch(
+    record: Record, state: GuardState, counter: Counter, lease_seconds: float, settle_seconds: float
+) -> Watch:
     return Watch(
         record=record,
         guard=state,
@@ -172,7 +177,7 @@ def _watch(record: Record, state: GuardState, counter: Counter, lease_seconds: f
         rules=CountingRules.of(
             record.bounds,
             record.policy,
-            settle_seconds=SETTLE_SECONDS,
+            settle_seconds=settle_seconds,
             deterministic=record.deterministic,
         ),
         lease=GuardLease(lease_seconds),
