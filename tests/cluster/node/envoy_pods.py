@@ -12,16 +12,24 @@ def envoy_image(writer: Applier) -> str:
     return kubernetes["envoyDeployment"]["container"]["image"]
 
 
-def answering(image, namespace, name, text):
-    """A Deployment that answers every request with a text, and its Service."""
+def answering(image, namespace, name, text, *, failing=0):
+    """A Deployment that answers every request with a text but for a failing share in percent; its Service."""
     labels = {"app": name}
     meta = {"name": name, "namespace": namespace}
-    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": text}}}
+    body = {"inline_string": text}
+    chance = {"default_value": {"numerator": failing, "denominator": "HUNDRED"}}
+    routes = [
+        {
+            "match": {"prefix": "/", "runtime_fraction": chance},
+            "direct_response": {"status": 500, "body": body},
+        },
+        {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": body}},
+    ]
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
         ".http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "all",
-        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [
             {
                 "name": "router",

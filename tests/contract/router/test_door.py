@@ -36,8 +36,8 @@ ROUTER = {
 class Proxy:
     """One Envoy with a model's shielded rule and, unless it is refused, the candidate's door."""
 
-    def __init__(self, folder, legacy, candidate, *, weight=0.5, with_door=True, **policy):
-        """Start it, and wait until it has heard the sentinel's word."""
+    def __init__(self, folder, legacy, candidate, *, weight=0.5, with_door=True, configured=None, **policy):
+        """Make its configuration, to which `configured` may add."""
         self.word = Word()
         self.port, self.admin = free_port(), free_port()
         policy = RoutePolicy(**{"try_seconds": 0.3, **policy})
@@ -56,6 +56,8 @@ class Proxy:
                 "clusters": [_rule(registration, weight), *([cluster] if with_door else [])],
             },
         }
+        if configured:
+            config = configured(config, self, registration.listen_port)
         (folder / "envoy.json").write_text(json.dumps(config))
         self.config = folder / "envoy.json"
 
