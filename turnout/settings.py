@@ -26,6 +26,7 @@ class Gateway(BaseModel):
         hostname: What clients call, with `{model}` in it.
         sentinel: `HOST:PORT` at which the proxies reach the sentinel; its host an IP address, or
             `SERVICE.NAMESPACE.svc`.
+        shadow: `HOST:PORT` at which they reach the shadow service; without it nothing is captured.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +36,7 @@ class Gateway(BaseModel):
     listener: str | None = None
     hostname: str
     sentinel: str = Field(pattern=r"^[^:\s]+:[0-9]+$")
+    shadow: str | None = Field(default=None, pattern=r"^[^:\s]+:[0-9]+$")
 
 
 class Settings(BaseModel):

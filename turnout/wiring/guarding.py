@@ -95,12 +95,17 @@ def gateway_router(gateway: Gateway, kubeconfig: Path | None, context: str | Non
     from turnout.fabric.gateway_api.router import GatewayRouter
     from turnout.fabric.kubernetes.apply import Applier
 
-    host, _, port = gateway.sentinel.rpartition(":")
     return GatewayRouter(
         Applier(kubeconfig, context),
         _place(gateway),
-        sentinel=Backend(name="sentinel", host=host, port=int(port)),
+        sentinel=_backend("sentinel", gateway.sentinel),
+        shadow=_backend("shadow", gateway.shadow) if gateway.shadow else None,
     )
+
+
+def _backend(name: str, address: str) -> Backend:
+    host, _, port = address.rpartition(":")
+    return Backend(name=name, host=host, port=int(port))
 
 
 def _place(gateway: Gateway) -> "Place":

@@ -88,9 +88,9 @@ def test_a_request_under_way_is_told_with_its_arm():
         record(LEGACY) | {"turnout.route": "[]"},
         record(LEGACY, tries="many"),
         record(LEGACY, name="other"),
-        record(LEGACY, told="model=../../etc;attempt=-;version=1;weight=0;door=1"),
-        record(LEGACY, told="model=iris;attempt=other-1;version=1;weight=0;door=1"),
-        record(LEGACY, told="model=iris;attempt=-;version=1;weight=7;door=1"),
+        record(LEGACY, told="model=../../etc;attempt=-;version=1;weight=0;door=1;captured=0"),
+        record(LEGACY, told="model=iris;attempt=other-1;version=1;weight=0;door=1;captured=0"),
+        record(LEGACY, told="model=iris;attempt=-;version=1;weight=7;door=1;captured=0"),
     ],
 )
 def test_what_is_no_record_of_ours_is_refused(bad):

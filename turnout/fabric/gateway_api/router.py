@@ -8,6 +8,7 @@ from functools import partial
 from turnout.domain.errors import RefusedError, TurnoutError
 from turnout.domain.route import Backend, Opening, Registration, Route, RouteChange, Tombstone
 from turnout.fabric.gateway_api import deciding, policies, writing
+from turnout.fabric.gateway_api.capturing import capture
 from turnout.fabric.gateway_api.door import door
 from turnout.fabric.gateway_api.place import Object, Place
 from turnout.fabric.gateway_api.proxies import Counts, Proxies
@@ -30,6 +31,7 @@ class GatewayRouter:
         api: The connection.
         place: Where the Gateway and its routes are.
         sentinel: Who vouches for candidates; its host an IP address, or `SERVICE.NAMESPACE.svc`.
+        shadow: Where the shadow service receives; without it nothing is captured.
         reports: What counts as reported; without it, the conditions of the Gateway's controller.
         proxies: Who counts requests; without it, the pods of the Gateway's proxies.
     """
@@ -40,13 +42,14 @@ class GatewayRouter:
         place: Place,
         *,
         sentinel: Backend,
+        shadow: Backend | None = None,
         reports: Reports | None = None,
         proxies: Counts | None = None,
     ) -> None:
         """Keep where things are; nothing is called yet."""
         self._api = api
         self._place = place
-        self._sentinel = sentinel
+        self._sentinel, self._shadow = sentinel, shadow
         self._routes = Routes(api, place)
         self._proxies = proxies or Proxies(api, place)
         self._reports = reports or Conditions(place)
@@ -83,6 +86,7 @@ class GatewayRouter:
             check_attempt(change.model, change.attempt)
         writing.write(self._routes, change.model, lambda now: deciding.change(now, change))
         known = self._reported(change.model)
+        self._capture(known)
         require_live(change.model, known.attempt, change.attempt)
         return known.route()
 
@@ -119,6 +123,16 @@ class GatewayRouter:
         made = door(self._place, registration, opening, self._guard())
         self._api.apply([*policies.for_attempt(self._place, registration, opening.policy), made])
         self._await(opening.model, lambda: self._api.call("GET", self._api.path(made)), _REPORT_SECONDS)
+
+    def _capture(self, known: Record) -> None:
+        """Hand exchanges to the shadow service while a share of them is captured."""
+        if self._shadow is None:
+            return
+        objects = capture(self._place, known.now.model, self._shadow)
+        if known.now.capture_share > 0:
+            self._api.apply(objects)
+        else:
+            self._api.delete(objects[-1])
 
     def _require_door_of_its_own(self, registration: Registration) -> None:
         for other in self._routes.all():

@@ -31,6 +31,7 @@ class Told:
         version: Version of the route.
         weight: Candidate's weight in [0, 1].
         door_port: Port of the candidate's door, where it is a port and no socket.
+        capture_share: Share of exchanges that are captured, in [0, 1].
     """
 
     model: str
@@ -38,12 +39,13 @@ class Told:
     version: str
     weight: float
     door_port: int
+    capture_share: float = 0.0
 
     def __str__(self) -> str:
         """The text of the annotation."""
         return (
             f"model={self.model};attempt={self.attempt or _NONE};version={self.version}"
-            f";weight={self.weight:g};door={self.door_port}"
+            f";weight={self.weight:g};door={self.door_port};captured={self.capture_share:g}"
         )
 
     def is_door(self, host: str) -> bool:
@@ -53,7 +55,14 @@ class Told:
 
 def told(standing: Standing, registration: Registration) -> Told:
     """What is told of a state."""
-    return Told(standing.model, standing.attempt, standing.version, standing.weight, registration.listen_port)
+    return Told(
+        standing.model,
+        standing.attempt,
+        standing.version,
+        standing.weight,
+        registration.listen_port,
+        standing.capture_share,
+    )
 
 
 def parse(text: str) -> Told:
@@ -70,13 +79,14 @@ def parse(text: str) -> Told:
             version=fields["version"],
             weight=float(fields["weight"]),
             door_port=int(fields["door"]),
+            capture_share=float(fields["captured"]),
         )
     except (ValueError, KeyError) as error:
         raise _unreadable(text, str(error)) from error
     if found.attempt is not None:
         check_attempt(found.model, found.attempt)
-    if not 0 <= found.weight <= 1:
-        raise _unreadable(text, "its weight is no share")
+    if not (0 <= found.weight <= 1 and 0 <= found.capture_share <= 1):
+        raise _unreadable(text, "its weight or its capture share is no share")
     return found
 
 
@@ -84,6 +94,6 @@ def _unreadable(text: str, observed: str) -> InvalidInputError:
     return InvalidInputError(
         f"annotation {ANNOTATION} {text[:200]!r}",
         observed=f"not readable ({observed})",
-        limit="model=...;attempt=...;version=...;weight=...;door=...",
+        limit="model=...;attempt=...;version=...;weight=...;door=...;captured=...",
         remedy="Leave the annotation to Turnout.",
     )

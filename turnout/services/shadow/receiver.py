@@ -4,6 +4,7 @@ One stream an exchange: request headers, body pieces, answer headers, body piece
 here, so whatever goes wrong in this program costs a capture and never a client's request.
 """
 
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -33,25 +34,36 @@ class Receiver(ExternalProcessorServicer):  # type: ignore[misc]  # generated co
     Args:
         captured: Takes each whole exchange.
         dropped: Takes the model ("unknown" where it was not told) and why an exchange was not kept.
+        chance: Draws in [0, 1) which exchanges the capture share leaves out, where the router cannot.
     """
 
-    def __init__(self, captured: Callable[[Exchange], None], dropped: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        captured: Callable[[Exchange], None],
+        dropped: Callable[[str, str], None],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         """Keep whom to tell."""
         self._captured = captured
         self._dropped = dropped
+        self._chance = chance
 
     async def Process(self, request_iterator: AsyncIterator[Any], context: Any) -> None:  # noqa: ARG002, N802 -- gRPC's names
         """Take one exchange; in observability mode nothing is ever sent back."""
         assembly = Assembly(largest_body_bytes=LARGEST_BODY_BYTES)
         attributes, began = Attributes(), time.monotonic()
+        drawn = self._chance()
         try:
             async for message in request_iterator:
                 attributes.add(message.attributes)
+                if drawn >= attributes.share():
+                    break
                 _piece(assembly, message, at_seconds=time.time())
                 if assembly.complete or time.monotonic() - began > LONGEST_SECONDS:
                     break
         finally:  # also when the router ends the stream early: a client that left, or a pause of ours
-            self._hand_on(assembly, attributes)
+            if drawn < attributes.share():
+                self._hand_on(assembly, attributes)
 
     def _hand_on(self, assembly: Assembly, attributes: Attributes) -> None:
         origin = attributes.origin()
