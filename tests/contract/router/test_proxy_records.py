@@ -36,7 +36,7 @@ def settings():
     return proxy["spec"]["telemetry"]["accessLog"]["settings"]
 
 
-def access_log(setting, name):
+def access_log(setting):
     """One of them as Envoy Gateway translates it, with its patch."""
     [expression] = setting["matches"]
     match = {"@type": envoy_names.extension("access_loggers.filters.cel.v3.ExpressionFilter")}
@@ -59,7 +59,7 @@ def access_log(setting, name):
                 "log_name": "otel_envoy_accesslog",
                 "grpc_service": {"envoy_grpc": {"cluster_name": SINK}},
                 "transport_api_version": "V3",
-                **({"buffer_flush_interval": "0.1s"} if name == "whole" else {}),
+                "buffer_flush_interval": "0.1s",
             },
             "attributes": {"values": values},
         },
@@ -95,31 +95,36 @@ class Telling(Proxy):
         return counted(text, "n").get("iris", 0)
 
 
+def route_metadata(port, capture_share=0.0):
+    """What Envoy Gateway hands on of the HTTPRoute."""
+    registration = Registration(model="iris", listen_port=port, stable=Backend(name="l", port=1))
+    standing = Standing(model="iris", attempt="iris-1", number=2, weight=0.5, capture_share=capture_share)
+    notes = {KEY: str(told(standing, registration))}
+    resource = {"kind": "HTTPRoute", "name": "iris", "namespace": "n", "annotations": notes}
+    resources = {"resources": [{**resource, "sectionName": "shielded"}]}
+    return {"filter_metadata": {"envoy-gateway": resources}}
+
+
 def configured(config, proxy, port):
     """What Envoy Gateway adds to the listener and its route."""
     front, whole_and_tries = config["static_resources"]["listeners"][0], settings()
     [manager] = [one["typed_config"] for one in front["filter_chains"][0]["filters"]]
-    whole, tries = (
-        access_log(one, name) for one, name in zip(whole_and_tries, ("whole", "tries"), strict=True)
-    )
+    whole, tries = map(access_log, whole_and_tries)
     manager |= {
         "access_log": [whole],
         "access_log_options": {"access_log_flush_interval": "1s"},
         "use_remote_address": True,
     }
-    router = manager["http_filters"][-1]["typed_config"]
-    router |= {
+    *others, router = manager["http_filters"]
+    options = {
+        **router["typed_config"],
         "upstream_log": [tries],
         "upstream_log_options": {"flush_upstream_log_on_upstream_stream": True},
         "suppress_envoy_headers": True,
     }
+    manager["http_filters"] = [*others, {**router, "typed_config": options}]
     [route] = manager["route_config"]["virtual_hosts"][0]["routes"]
-    registration = Registration(model="iris", listen_port=port, stable=Backend(name="l", port=1))
-    standing = Standing(model="iris", attempt="iris-1", number=2, weight=0.5)
-    notes = {KEY: str(told(standing, registration))}
-    resource = {"kind": "HTTPRoute", "name": "iris", "namespace": "n", "annotations": notes}
-    resources = {"resources": [{**resource, "sectionName": "shielded"}]}
-    route |= {"metadata": {"filter_metadata": {"envoy-gateway": resources}}, "stat_prefix": STAT}
+    route |= {"metadata": route_metadata(port), "stat_prefix": STAT}
     h2 = envoy_names.extension("upstreams.http.v3.HttpProtocolOptions")
     sink = {"endpoint": {"address": _address("127.0.0.1", proxy.server.port)}}
     config["static_resources"]["clusters"].append(
