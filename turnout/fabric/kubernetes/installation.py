@@ -36,6 +36,7 @@ KINDS = (
     ("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy"),
     ("gateway.networking.k8s.io/v1", "GatewayClass"),
     ("gateway.networking.k8s.io/v1", "Gateway"),
+    ("gateway.envoyproxy.io/v1alpha1", "EnvoyPatchPolicy"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "Deployment"),
 )
