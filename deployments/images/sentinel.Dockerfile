@@ -16,6 +16,6 @@ COPY turnout/wiring /opt/turnout/lib/python3.11/site-packages/turnout/wiring
 # Nothing is written outside of the mounted state; where the settings lie: see deployments/kubernetes/base/sentinel.yaml.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TURNOUT_SETTINGS=/etc/turnout/turnout.yaml
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 4317
 ENTRYPOINT ["/opt/turnout/bin/python", "-m", "turnout.services.sentinel"]
 CMD ["--host", "0.0.0.0", "--port", "8080"]
