@@ -2,7 +2,7 @@
 
 import json
 
-from turnout.fabric.gateway_api.access_lines import FIELDS, UNSENT
+from turnout.fabric.gateway_api.access_lines import FIELDS, TRY
 from turnout.fabric.gateway_api.told import KEY, Told
 
 LEGACY, DOOR = "10.0.0.1:80", "127.0.0.1:9301"
@@ -24,7 +24,6 @@ def record(*hosts, told=TOLD, rule="shielded", namespace="turnout", name="iris",
         "first_byte_us": "2000",
         "duration_ms": "2",
         "tries": str(len(hosts)),
-        "hosts": ",".join(hosts) or "-",
         "host": hosts[-1] if hosts else "-",
         "details": "via_upstream",
         "flags": "-",
@@ -35,6 +34,11 @@ def record(*hosts, told=TOLD, rule="shielded", namespace="turnout", name="iris",
     return made
 
 
+def tried(host, status="500", request="a1"):
+    """A try that failed."""
+    return dict(zip(TRY, (request, host, status), strict=True))
+
+
 def unsent(request="a1"):
     """A try that the door sent to nobody."""
-    return {next(iter(UNSENT)): request}
+    return tried(DOOR, "597", request)

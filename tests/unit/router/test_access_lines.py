@@ -6,21 +6,21 @@ import orjson
 import pytest
 import yaml
 
-from tests.unit.router.proxy_records import DOOR, LEGACY, TOLD, record
+from tests.unit.router.proxy_records import DOOR, LEGACY, TOLD, record, tried, unsent
 from turnout.domain.errors import InvalidInputError
 from turnout.domain.requests import Arm
 from turnout.fabric import telemetry
 from turnout.fabric.environments import project_root
-from turnout.fabric.gateway_api.access_lines import FIELDS, NOT_SENT, OURS, UNSENT, entry
+from turnout.fabric.gateway_api.access_lines import FAILED, FIELDS, OURS, TRY, entry, failed
 from turnout.fabric.gateway_api.told import parse
 
 MANIFESTS = ("deployments/kubernetes/base/gateway.yaml", "turnout/lab/cluster/addons/gateway.yaml")
 
 
-def read(attributes, *, unsent=False):
-    """The request as the reader of the log has it."""
+def read(attributes, first=None):
+    """The request as the reader of the log has it, with what is told of its first try."""
     found = entry(attributes)
-    line = (found.unsent() if unsent else found).line
+    line = (found.after(failed(first)[1]) if first else found).line
     return telemetry._parsed("pod-1", orjson.loads(orjson.dumps(line)))
 
 
@@ -38,7 +38,7 @@ def read(attributes, *, unsent=False):
 )
 def test_the_first_host_is_the_arm_and_the_last_one_answered(hosts, arm, by):
     """The candidate's door, and only it, is the candidate; every field is there."""
-    one = read(record(*hosts))
+    one = read(record(*hosts), tried(hosts[0]) if len(hosts) > 1 else None)
     assert (one.arm, one.answered_by, one.tries) == (arm, by, len(hosts))
     assert (one.model, one.attempt, one.route_version, one.weight) == ("iris", "iris-1", "iris-1.3", 0.5)
     assert (one.started_seconds, one.duration_seconds, one.first_byte_seconds) == (1000.5, 0.0025, 0.002)
@@ -47,11 +47,13 @@ def test_the_first_host_is_the_arm_and_the_last_one_answered(hosts, arm, by):
 
 
 def test_a_request_that_the_door_sent_to_nobody_is_diverted():
-    """Without that word it was rescued: the candidate had it, and failed."""
-    assert entry(record(DOOR, LEGACY)).may_be_unsent
-    assert read(record(DOOR, LEGACY), unsent=True).diverted
-    assert not entry(record(DOOR)).may_be_unsent
-    assert not entry(record(LEGACY, LEGACY)).may_be_unsent
+    """Without a word of its first try it was rescued: the candidate had it, and failed."""
+    assert entry(record(DOOR, LEGACY)).waits
+    assert read(record(DOOR, LEGACY)).rescued
+    assert read(record(DOOR, LEGACY), unsent()).diverted
+    assert read(record(DOOR, LEGACY), tried(DOOR, "-")).rescued
+    assert not entry(record(DOOR)).waits
+    assert not entry(record(LEGACY, LEGACY, rule="legacy")).waits
 
 
 def test_what_chance_did_not_choose_has_no_weight():
@@ -107,7 +109,7 @@ def test_the_proxies_are_told_to_send_what_is_read(file):
     [proxy] = [one for one in documents if one["kind"] == "EnvoyProxy"]
     whole, tries = proxy["spec"]["telemetry"]["accessLog"]["settings"]
     assert (whole["type"], whole["matches"], whole["format"]["json"]) == ("Route", [OURS], FIELDS)
-    assert (tries["type"], tries["matches"], tries["format"]["json"]) == ("Upstream", [NOT_SENT], UNSENT)
+    assert (tries["type"], tries["matches"], tries["format"]["json"]) == ("Upstream", [FAILED], TRY)
     [gateway] = [one for one in documents if one["kind"] == "Gateway"]
     [patch] = [one for one in documents if one["kind"] == "EnvoyPatchPolicy"]
     meta = gateway["metadata"]

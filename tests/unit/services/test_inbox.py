@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.unit.router.proxy_records import DOOR, LEGACY, record, unsent
+from tests.unit.router.proxy_records import DOOR, LEGACY, record, tried, unsent
+from turnout.domain.requests import Arm
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import SENT, AccessLog
 from turnout.services.collector.inbox import LARGEST_VALUE_CHARACTERS, Inbox, Record
@@ -54,6 +55,8 @@ def test_a_request_is_written_and_read_once(place):
 def test_the_word_that_nobody_was_asked_may_come_first_or_last(place):
     """Joined by the request's id and the proxy; each word is used once."""
     assert [one.diverted for one in place.take(unsent(), record(DOOR, LEGACY))] == [True]
+    [legacys] = place.take(record(LEGACY, LEGACY, id="9-1", request="b"), tried(LEGACY, "404", "b"))
+    assert (legacys.arm, legacys.tries) == (Arm.LEGACY, 2)
     assert place.take(record(DOOR, LEGACY, id="8-1")) == []
     assert place.take(unsent(), proxy="pod-2") == []
     assert [one.diverted for one in place.take(unsent())] == [True]

@@ -4,9 +4,9 @@ The proxies choose an arm by choosing a host, so the arm is the first host that 
 door, or legacy. What they send are OpenTelemetry log records; the attributes are those of `FIELDS`, set by
 EnvoyProxy (deployments/kubernetes/base/gateway.yaml).
 
-That the door has sent a request to nobody (`policies.NEVER_SENT`) is not to be seen in the record of the
-whole request, which knows the last answer only. So each such try has a record of its own (`UNSENT`), joined
-by the request's id; see `turnout.services.collector.joining`.
+Of a request that was tried more than once its record has the last host and answer only: in Envoy 1.40
+`UPSTREAM_HOSTS_ATTEMPTED` begins anew with each try. So each try that failed has a record of its own (`TRY`),
+joined by the request's id; see `turnout.services.collector.joining`.
 """
 
 from collections.abc import Mapping
@@ -34,21 +34,38 @@ FIELDS = {
     "turnout.first_byte_us": "%COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%",
     "turnout.duration_ms": "%DURATION%",
     "turnout.tries": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-    "turnout.hosts": "%UPSTREAM_HOSTS_ATTEMPTED%",
     "turnout.host": "%UPSTREAM_HOST%",
     "turnout.details": "%RESPONSE_CODE_DETAILS%",
     "turnout.flags": "%RESPONSE_FLAGS%",
 }
 """Attributes of a request's record, and Envoy's command operators for them."""
 
-UNSENT = {"turnout.unsent": "%REQUEST_HEADER(X-REQUEST-ID)%"}
-"""Attributes of the record of a try that the door sent to nobody."""
+TRY = {
+    "turnout.try": "%REQUEST_HEADER(X-REQUEST-ID)%",
+    "turnout.host": "%UPSTREAM_HOST%",
+    "turnout.status": "%RESPONSE_CODE%",
+}
+"""Attributes of the record of a try that failed."""
 
 OURS = f"'{told.KEY}' in xds.route_metadata.filter_metadata['envoy-gateway'].resources[0].annotations"
-NOT_SENT = f"response.code == {NEVER_SENT}"
+FAILED = "response.flags != 0 || response.code >= 300"
+"""Of a try: no answer, or one that is asked for once more."""
 
 _END, _UNDER_WAY = "DownstreamEnd", "DownstreamPeriodic"
 _MISSING = ("", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try that failed.
+
+    Attributes:
+        host: Who was asked.
+        status: The answer; 0 where there was none.
+    """
+
+    host: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,24 +73,37 @@ class Entry:
     """A request as one line tells of it.
 
     Attributes:
-        model: Whose.
-        namespace: Of the HTTPRoute that took it.
+        told: State of the route that took it.
+        namespace: Of the HTTPRoute.
         request: The request's id that its tries have, too; empty where it has none.
         line: What is written, as the lab's Envoy writes it.
-        may_be_unsent: The door was tried and legacy answered: whether the door sent it to the candidate is
-            still to be told.
+        waits: It was tried more than once: who was asked first is still to be told.
     """
 
-    model: str
+    told: Told
     namespace: str
     request: str
     line: dict[str, Any]
-    may_be_unsent: bool = False
+    waits: bool = False
 
-    def unsent(self) -> "Entry":
-        """The same request, of which the candidate was never asked."""
-        line = {**self.line, "tries": self.line["tries"] - 1}
-        return Entry(self.model, self.namespace, self.request, line)
+    @property
+    def model(self) -> str:
+        """Whose."""
+        return self.told.model
+
+    def after(self, first: Try | None) -> "Entry":
+        """The same request with its first try; None: nothing is known of it, and the candidate failed.
+
+        What the door sent to nobody was no try of the candidate.
+        """
+        arm = _C if first is None or self.told.is_door(first.host) else _L
+        unsent = arm is _C and first is not None and first.status == NEVER_SENT
+        line = {**self.line, "route": _name(self.told, arm, self.told.weight)}
+        line["tries"] -= unsent
+        return Entry(self.told, self.namespace, self.request, line)
+
+
+_C, _L = Arm.CANDIDATE, Arm.LEGACY
 
 
 def entry(attributes: Mapping[str, str]) -> Entry | None:
@@ -99,6 +129,15 @@ def entry(attributes: Mapping[str, str]) -> Entry | None:
         ) from error
 
 
+def failed(attributes: Mapping[str, str]) -> tuple[str, Try] | None:
+    """Read a record of a try: the request's id, and the try; None where it is no such record."""
+    request = _text(attributes, "try")
+    if request is None:
+        return None
+    status = _text(attributes, "status") or ""
+    return request, Try(_text(attributes, "host") or "", int(status) if status.isdecimal() else 0)
+
+
 def _entry(attributes: Mapping[str, str]) -> Entry | None:
     kind = attributes["turnout.type"]
     if kind not in (_END, _UNDER_WAY):
@@ -107,36 +146,25 @@ def _entry(attributes: Mapping[str, str]) -> Entry | None:
     route = told.parse(resource["annotations"][told.KEY])
     if (resource["kind"], resource["name"]) != ("HTTPRoute", route.model):
         raise ValueError(f"{resource['kind']} {resource['name']} tells of {route.model}")
-    hosts = _hosts(attributes)
-    if not hosts and kind == _UNDER_WAY:
+    host, fields = _text(attributes, "host"), _fields(attributes)
+    if host is None and kind == _UNDER_WAY:
         return None
-    line = {"type": kind, **_fields(attributes), **_chosen(route, hosts, resource.get("sectionName"))}
+    by = None if host is None else _C if route.is_door(host) else _L
+    again, shared = fields["tries"] > 1, resource.get("sectionName") != LEGACY
+    # Weight 0 where chance had no part in it. What is under way at its second try had the candidate first.
+    weight = route.weight if by and shared else 0.0
+    name = _name(route, _C if again and shared else by or _L, weight)
     return Entry(
-        model=route.model,
+        told=route,
         namespace=str(resource["namespace"]),
         request=_text(attributes, "request") or "",
-        line=line,
-        may_be_unsent=kind == _END and line["tries"] > 1 and _arms(route, hosts) == (_C, _L),
+        line={"type": kind, **fields, "route": name, "arm": by},
+        waits=again and shared and kind == _END,
     )
 
 
-_C, _L = Arm.CANDIDATE, Arm.LEGACY
-
-
-def _arms(route: Told, hosts: list[str]) -> tuple[Arm | None, Arm | None]:
-    """The arm that was chosen, and the one that was asked last; None where nobody was."""
-    if not hosts:
-        return None, None
-    first, last = (_C if route.is_door(host) else _L for host in (hosts[0], hosts[-1]))
-    return first, last
-
-
-def _chosen(route: Told, hosts: list[str], rule: str | None) -> dict[str, Any]:
-    """The route's name, and who answered; weight 0 where chance had no part in it."""
-    first, last = _arms(route, hosts)
-    weight = 0.0 if first is None or rule == LEGACY else route.weight
-    name = RouteName(first or _L, route.model, route.attempt, route.version, weight, captured=False)
-    return {"route": str(name), "arm": last}
+def _name(route: Told, arm: Arm, weight: float) -> str:
+    return str(RouteName(arm, route.model, route.attempt, route.version, weight, captured=False))
 
 
 def _fields(attributes: Mapping[str, str]) -> dict[str, Any]:
@@ -151,14 +179,6 @@ def _fields(attributes: Mapping[str, str]) -> dict[str, Any]:
         "details": _text(attributes, "details"),
         "flags": _text(attributes, "flags"),
     }
-
-
-def _hosts(attributes: Mapping[str, str]) -> list[str]:
-    """The hosts that were tried, in their order."""
-    tried = (_text(attributes, "hosts") or "").split(",")
-    last = _text(attributes, "host")
-    found = [host.strip() for host in tried if host.strip()]
-    return found or ([last] if last else [])
 
 
 def _text(attributes: Mapping[str, str], name: str) -> str | None:

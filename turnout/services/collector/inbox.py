@@ -24,7 +24,6 @@ from turnout.services.lines import Lines
 LARGEST_VALUE_CHARACTERS = 8 * 1024
 _PROXY = re.compile(r"[a-z0-9-]{1,128}")
 _REPORT_SECONDS = 60.0
-_UNSENT = next(iter(access_lines.UNSENT))
 
 _log = logging.getLogger(__name__)
 
@@ -94,8 +93,8 @@ class Inbox:
         ):
             self.tally.unreadable += 1
             return []
-        if _UNSENT in attributes:
-            return self._joining.unsent((record.proxy, attributes[_UNSENT]), at)
+        if found := access_lines.failed(attributes):
+            return self._joining.failed((record.proxy, found[0]), found[1], at)
         try:
             entry = access_lines.entry(attributes)
         except InvalidInputError:
