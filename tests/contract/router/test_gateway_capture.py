@@ -87,6 +87,7 @@ async def test_exchanges_are_captured_with_their_arms(capturing, candidate):
     server = await serve(Receiver(exchanges.append, lambda *why: dropped.append(why)), port=port)
     proxy = await asyncio.to_thread(capturing, 1.0, port)
     await _until(proxy, "candidate")
+    await asyncio.sleep(1)
     exchanges.clear()
     answers = await proxy.send(80)
     candidate.fault = "500"

@@ -64,7 +64,7 @@ def test_what_may_not_be_replayed_is_tried_again_only_where_nobody_had_it():
     once = RoutePolicy(replayable=False)
     [shield] = of("BackendTrafficPolicy", policies.for_attempt(PLACE, IRIS, once)).values()
     assert set(shield["retry"]["retryOn"]["triggers"]) == {"connect-failure", "retriable-status-codes"}
-    assert shield["retry"]["retryOn"]["httpStatusCodes"] == [policies.NEVER_SENT]
+    assert shield["retry"]["retryOn"]["httpStatusCodes"] == [policies.NEVER_SENT, policies.NOT_REACHED]
 
 
 def test_legacy_alone_is_never_asked_twice():

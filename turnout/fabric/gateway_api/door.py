@@ -15,7 +15,7 @@ from typing import Any
 
 from turnout.domain.route import Backend, Opening, Registration, RoutePolicy
 from turnout.fabric.gateway_api.place import ENVOY_GATEWAY, GATEWAY_API, Object, Place, metadata
-from turnout.fabric.gateway_api.policies import NEVER_SENT, door_socket, is_address
+from turnout.fabric.gateway_api.policies import NEVER_SENT, NOT_REACHED, door_socket, is_address
 from turnout.fabric.router import envoy_config, envoy_names
 
 _CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -78,7 +78,7 @@ def _connections(opening: Opening) -> dict[str, Any]:
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,
         "drain_timeout": "1s",
-        "local_reply_config": {"mappers": [_NEVER_SENT]},
+        "local_reply_config": {"mappers": [_answered(NEVER_SENT, "UH"), _answered(NOT_REACHED, "UF", "UO")]},
         "http_filters": [_ROUTER],
     }
 
@@ -100,11 +100,10 @@ def _whole(policy: RoutePolicy) -> Object:
     return {"timeout": f"{policy.request_seconds}s"}
 
 
-_NEVER_SENT = {
-    # UH: nobody vouches for the candidate. UF: it could not be connected to. UO: too many requests at once.
-    "filter": {"response_flag_filter": {"flags": ["UH", "UF", "UO"]}},
-    "status_code": NEVER_SENT,
-}
+def _answered(status: int, *flags: str) -> Object:
+    """UH: nobody vouches for the candidate. UF: it could not be connected to. UO: too many requests."""
+    return {"filter": {"response_flag_filter": {"flags": list(flags)}}, "status_code": status}
+
 
 _ROUTER = {
     "name": "envoy.filters.http.router",

@@ -29,8 +29,10 @@ arms are one cluster here, and a client's own error costs legacy one more cheap 
 _COUNTED = {"metrics": {"routeStatName": "turnout/%ROUTE_NAMESPACE%/%ROUTE_NAME%"}}
 """Each proxy counts a model's answered requests under this name; `completed` reads them."""
 NEVER_SENT = 597
-"""What the door answers for a request that it has sent to nobody: the candidate is not guarded, or not there.
+"""What the door answers for a request that it has sent to nobody, because nobody vouches for the candidate.
 No server gives this status; so a request with side effects, too, may safely be asked of legacy."""
+NOT_REACHED = 598
+"""The same where the candidate could not be reached: that is its own failure."""
 
 
 def for_model(place: Place, registration: Registration) -> list[Object]:
@@ -130,7 +132,7 @@ def _retry(policy: RoutePolicy) -> Object:
         "numAttemptsPerPriority": 1,
         "retryOn": {
             "triggers": ["5xx", "reset", *never_sent] if policy.replayable else never_sent,
-            "httpStatusCodes": _LEGACY_ANSWERS_FOR if policy.replayable else [NEVER_SENT],
+            "httpStatusCodes": _LEGACY_ANSWERS_FOR if policy.replayable else [NEVER_SENT, NOT_REACHED],
         },
         "perRetry": {"backOff": {"baseInterval": "1ms", "maxInterval": "1ms"}},
     }
