@@ -8,6 +8,7 @@ import os
 import random
 import time
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from turnout.domain.errors import TurnoutError
 from turnout.domain.route import Route, Router
@@ -27,8 +28,48 @@ class _Known:
     route: Route
 
 
+class Source(Protocol):
+    """Tells all routes as they are."""
+
+    def now(self) -> dict[str, Route]:
+        """Every model's route; one that cannot be read is left out."""
+
+
+@runtime_checkable
+class Lister(Protocol):
+    """A router that tells all its routes in one call."""
+
+    def all_routes(self) -> dict[str, Route]:
+        """The routes of all registered models."""
+
+
+def source(state: State, router: Router) -> Source:
+    """Where the routes are read: at the router itself, or in its files."""
+    return Listed(router) if isinstance(router, Lister) else Routes(state, router)
+
+
+class Listed:
+    """All routes, asked of a router that tells them in one call: of the API server, where it is a Gateway.
+
+    Args:
+        router: The router.
+    """
+
+    def __init__(self, router: Lister) -> None:
+        """Keep whom to ask."""
+        self._router = router
+
+    def now(self) -> dict[str, Route]:
+        """See `Source.now`; none where there is no answer."""
+        try:
+            return self._router.all_routes()
+        except TurnoutError as error:
+            _log.warning("routes: %s", error)
+            return {}
+
+
 class Routes:
-    """All routes.
+    """All routes, as their files have them.
 
     Args:
         state: Where the router's files are.

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from turnout.domain.errors import RefusedError, TurnoutError
+from turnout.domain.errors import InvalidInputError, RefusedError, TurnoutError
 from turnout.domain.route import Backend, Opening, Registration, Route, RouteChange, Tombstone
 from turnout.fabric.gateway_api import deciding, policies, writing
 from turnout.fabric.gateway_api.capturing import capture
@@ -109,6 +109,19 @@ class GatewayRouter:
         """See `Router.tombstone`."""
         check_attempt(model, attempt)
         return self._record(model).tombstone(attempt)
+
+    def all_routes(self) -> dict[str, Route]:
+        """The routes of all registered models, by one call; those that cannot be read are left out.
+
+        Raises:
+            UnreachableError: No answer.
+        """
+        routes = {}
+        for each in self._routes.all():
+            with contextlib.suppress(InvalidInputError):
+                record = parse(each)
+                routes[record.registration.model] = record.route()
+        return routes
 
     def models(self) -> list[str]:
         """Names of the registered models."""

@@ -18,7 +18,7 @@ from turnout.fabric.comparison_files import START
 from turnout.fabric.state import State
 from turnout.fabric.telemetry import AccessLog, Cursor
 from turnout.services.contracts import Contracts
-from turnout.services.routes import Routes
+from turnout.services.routes import source
 from turnout.services.sentinel import watch as watching
 from turnout.services.sentinel.answers import Board
 from turnout.services.sentinel.clock import Now
@@ -66,7 +66,7 @@ class Patrol:
         """Begin with nothing known; a saved attempt is read when its route is seen."""
         self._state = state
         self._router = router
-        self._routes = Routes(state, router)
+        self._routes = source(state, router)
         self._telemetry = telemetry
         self._contracts = contracts
         self._board = board

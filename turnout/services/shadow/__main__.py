@@ -12,7 +12,7 @@ from turnout import settings
 from turnout.domain.errors import TurnoutError
 from turnout.fabric.state import State
 from turnout.services.contracts import Contracts
-from turnout.services.routes import Routes
+from turnout.services.routes import source
 from turnout.services.shadow.captures import Captures
 from turnout.services.shadow.comparisons import Comparisons
 from turnout.services.shadow.receiver import Receiver, serve
@@ -33,7 +33,7 @@ async def shadow(port: int, host: str) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         service = Shadow(
-            routes=Routes(state, guarding.router(found)),
+            routes=source(state, guarding.router(found)),
             contracts=Contracts(found.contracts),
             sentinel=found.sentinel,
             session=session,

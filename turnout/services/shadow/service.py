@@ -9,7 +9,7 @@ import aiohttp
 from turnout.domain.requests import ComparisonRecord
 from turnout.domain.route import Route
 from turnout.services.contracts import Contracts
-from turnout.services.routes import Routes
+from turnout.services.routes import Source
 from turnout.services.shadow.caller import Caller
 from turnout.services.shadow.captures import Captures
 from turnout.services.shadow.comparisons import Comparisons
@@ -41,7 +41,7 @@ class Shadow:
     def __init__(
         self,
         *,
-        routes: Routes,
+        routes: Source,
         contracts: Contracts,
         sentinel: str,
         session: aiohttp.ClientSession,
