@@ -1,8 +1,8 @@
 import pytest
 
-from turnout.domain.errors import NotFoundError
+from turnout.domain.errors import NotFoundError, UnreachableError
 from turnout.fabric.state import State
-from turnout.services.routes import Routes
+from turnout.services.routes import Routes, source
 
 
 class Reader:
@@ -71,3 +71,17 @@ def test_a_route_that_cannot_be_read_is_left_out(tmp_path, reader, folder):
 def test_no_routes_yet_is_no_error(tmp_path, reader):
     """Both programs may start before the first model is registered."""
     assert Routes(State(tmp_path), reader).now() == {}
+
+
+def test_a_router_that_tells_all_its_routes_is_asked_for_them(tmp_path):
+    """In one call, whatever files there are; none where it does not answer."""
+    answers = [{"iris": "its route"}]
+
+    class Lister:
+        def all_routes(self):
+            if not answers:
+                raise UnreachableError("API server", observed="no answer", limit="one", remedy="Wait.")
+            return answers.pop()
+
+    routes = source(State(tmp_path), Lister())
+    assert [routes.now(), routes.now()] == [{"iris": "its route"}, {}]
