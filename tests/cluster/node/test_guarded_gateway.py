@@ -132,7 +132,8 @@ def guarded(cluster, writer, space, tmp_path):
     model, image = space.rpartition("/")[2][:40].strip("-"), envoy_image(writer)
     folder = tmp_path / "contracts"
     folder.mkdir()
-    text = {"model": model, "wire": "v1", "same_answer": {"kind": "labels"}, "policy": POLICY.model_dump()}
+    text = {"model": model, "wire": "v1", "inputs": [], "outputs": [], "policy": POLICY.model_dump()}
+    text["same_answer"] = {"kind": "regression", "absolute_tolerance": 1e-6}
     (folder / f"{model}.yaml").write_text(yaml.safe_dump(text))
     chosen = Chosen(
         namespace=gateway.NAMESPACE, name=gateway.NAME, hostname=HOST, sentinel=f"{address}:{http}"
