@@ -33,6 +33,7 @@ KINDS = (
     ("coordination.k8s.io/v1", "Lease"),
     ("v1", "Service"),
     ("discovery.k8s.io/v1", "EndpointSlice"),
+    ("gateway.envoyproxy.io/v1alpha1", "Backend"),
     ("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy"),
     ("gateway.networking.k8s.io/v1", "GatewayClass"),
     ("gateway.networking.k8s.io/v1", "Gateway"),
