@@ -19,6 +19,7 @@ def answering(image, namespace, name, text, *, failing=0):
     body = {"inline_string": text}
     chance = {"default_value": {"numerator": failing, "denominator": "HUNDRED"}}
     routes = [
+        {"match": {"path": "/ready"}, "direct_response": {"status": 200}},
         {
             "match": {"prefix": "/", "runtime_fraction": chance},
             "direct_response": {"status": 500, "body": body},
@@ -48,7 +49,7 @@ def answering(image, namespace, name, text, *, failing=0):
         "image": image,
         "imagePullPolicy": "Never",
         "args": ["--config-yaml", json.dumps({"static_resources": {"listeners": [listener]}})],
-        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1},
     }
     return [
         {
