@@ -1,4 +1,11 @@
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
 from turnout.lab.cluster.addons import names, objects
+
+MANIFESTS = sorted(Path(objects.__file__).parent.glob("*.yaml"))
 
 
 def test_an_addon_brings_along_what_it_needs_in_the_order_of_their_start():
@@ -29,3 +36,12 @@ def test_a_condition_holds_only_when_it_is_there_and_true():
     assert not ready({})
     assert not ready({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}})
     assert ready({"status": {"conditions": [{"type": "Ready", "status": "True"}]}})
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda file: file.stem)
+def test_an_addons_manifest_is_read(manifest):
+    """Whatever its values are, every document of it is an object with a kind and a name."""
+    found = objects.load(manifest, defaultdict(lambda: "value"))
+
+    assert found
+    assert all(item["kind"] and item["metadata"]["name"] for item in found)
