@@ -1,5 +1,5 @@
 # A model server of the KServe SDK for scikit-learn's models: what a legacy InferenceService runs.
-# Build from the root of the checkout: docker build -f deployments/images/kserve-sklearn.Dockerfile -t kserve-sklearn .
+# Build from the root of the checkout: docker build -f deployments/images/kserve-sklearn.Dockerfile -t kserve-sklearn:local .
 FROM python:3.11-slim-bookworm AS built
 COPY locks/kserve.txt /locks/kserve.txt
 RUN python -m venv --without-pip /opt/server

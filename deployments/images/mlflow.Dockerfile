@@ -1,5 +1,5 @@
 # MLflow's tracking server, with what speaks to Postgres and to the buckets of three clouds.
-# Build from the root of the checkout: docker build -f deployments/images/mlflow.Dockerfile -t turnout-mlflow .
+# Build from the root of the checkout: docker build -f deployments/images/mlflow.Dockerfile -t turnout-mlflow:local .
 FROM python:3.11-slim-bookworm AS built
 COPY locks/mlflow.txt /locks/mlflow.txt
 RUN python -m venv --without-pip /opt/mlflow

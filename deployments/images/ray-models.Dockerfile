@@ -1,5 +1,5 @@
 # Ray with what a Ray Serve application's Python models run on: heads and workers of RayServices.
-# Build from the root of the checkout: docker build -f deployments/images/ray-models.Dockerfile -t ray-models .
+# Build from the root of the checkout: docker build -f deployments/images/ray-models.Dockerfile -t ray-models:local .
 FROM python:3.11-slim-bookworm AS built
 COPY locks/ray-models.txt /locks/ray-models.txt
 RUN python -m venv --without-pip /opt/ray

@@ -1,5 +1,5 @@
 # The sentinel: its interpreter, what it imports, and nothing that can build or install anything.
-# Build from the root of the checkout: docker build -f deployments/images/sentinel.Dockerfile -t turnout-sentinel .
+# Build from the root of the checkout: docker build -f deployments/images/sentinel.Dockerfile -t turnout-sentinel:local .
 FROM python:3.11-slim-bookworm AS built
 COPY locks/sentinel.txt /locks/sentinel.txt
 RUN python -m venv --without-pip /opt/turnout

@@ -1,5 +1,5 @@
 # The shadow service: its interpreter, what it imports, and nothing that can build or install anything.
-# Build from the root of the checkout: docker build -f deployments/images/shadow.Dockerfile -t turnout-shadow .
+# Build from the root of the checkout: docker build -f deployments/images/shadow.Dockerfile -t turnout-shadow:local .
 FROM python:3.11-slim-bookworm AS built
 COPY locks/shadow.txt /locks/shadow.txt
 RUN python -m venv --without-pip /opt/turnout

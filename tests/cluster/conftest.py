@@ -10,8 +10,8 @@ from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import running
 
-SESSION_SECONDS = 1200
-"""The first test waits for the control plane, too, and that perhaps for a compiler."""
+SESSION_SECONDS = 2400
+"""The first test waits for the cluster, too, and that perhaps for compilers and for images."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

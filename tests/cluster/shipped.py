@@ -14,6 +14,13 @@ NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "turn
 
 PROXIES = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "envoy-gateway-system"}}
 
+OF_THE_CLUSTER = (
+    "rbac.authorization.k8s.io/v1/clusterroles",
+    "rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "gateway.networking.k8s.io/v1/gatewayclasses",
+)
+OF_KUBERNETES = {("configmaps", "kube-root-ca.crt"), ("serviceaccounts", "default")}
+
 
 def rendered(overlay):
     """The objects of an overlay."""
@@ -38,6 +45,38 @@ def give(applier, objects):
     applier.apply([NAMESPACE, PROXIES])
     for each in given(objects):
         applier.call("PATCH", applier.path(each), {"fieldManager": "user", "force": "true"}, each)
+
+
+def names(applier, path):
+    """Names of the objects of a list; none where the kind or the namespace is not there."""
+    try:
+        return {each["metadata"]["name"] for each in applier.call("GET", path)["items"]}
+    except NotFoundError:
+        return set()
+
+
+def everything(applier):
+    """Every object in the namespace, as (plural, name), but for events."""
+    versions = ["v1"]
+    versions += [g["preferredVersion"]["groupVersion"] for g in applier.call("GET", "/apis")["groups"]]
+    for version in versions:
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        for kind in applier.call("GET", root)["resources"]:
+            if kind["namespaced"] and "list" in kind["verbs"] and kind["name"] != "events":
+                path = f"{root}/namespaces/turnout/{kind['name']}"
+                yield from ((kind["name"], name) for name in names(applier, path))
+
+
+def left(applier, objects):
+    """What is in the namespace and neither the user's nor Kubernetes' own, as (plural, name)."""
+    users = {(f"{each['kind'].lower()}s", each["metadata"]["name"]) for each in given(objects)}
+    return set(everything(applier)) - users - OF_KUBERNETES
+
+
+def left_in_cluster(applier):
+    """What of Turnout's is in no namespace."""
+    found = {name for path in OF_THE_CLUSTER for name in names(applier, f"/apis/{path}")}
+    return {name for name in found if name.startswith("turnout")}
 
 
 def remove(applier):

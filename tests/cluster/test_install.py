@@ -15,13 +15,8 @@ from turnout.fabric.kubernetes import installation
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "work_pools"
 SPACE = "/api/v1/namespaces/turnout"
+VOLUMES = {"persistentvolumeclaims"}
 CLAIMS = {"data-turnout-postgres-0", "data-turnout-objects-0", "turnout-state"}
-OF_THE_CLUSTER = (
-    "rbac.authorization.k8s.io/v1/clusterroles",
-    "rbac.authorization.k8s.io/v1/clusterrolebindings",
-    "gateway.networking.k8s.io/v1/gatewayclasses",
-)
-OF_KUBERNETES = {("configmaps", "kube-root-ca.crt"), ("serviceaccounts", "default")}
 
 
 def until(what, answer):
@@ -31,26 +26,6 @@ def until(what, answer):
         assert time.monotonic() < end, f"never came: {what}"
         time.sleep(0.3)
     return found
-
-
-def names(applier, path):
-    """Names of the objects of a list; none where the kind or the namespace is not there."""
-    try:
-        return {each["metadata"]["name"] for each in applier.call("GET", path)["items"]}
-    except NotFoundError:
-        return set()
-
-
-def everything(applier):
-    """Every object in the namespace, as (plural, name), but for events."""
-    versions = ["v1"]
-    versions += [g["preferredVersion"]["groupVersion"] for g in applier.call("GET", "/apis")["groups"]]
-    for version in versions:
-        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
-        for kind in applier.call("GET", root)["resources"]:
-            if kind["namespaced"] and "list" in kind["verbs"] and kind["name"] != "events":
-                path = f"{root}/namespaces/turnout/{kind['name']}"
-                yield from ((kind["name"], name) for name in names(applier, path))
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +50,7 @@ def admitted(applier, objects):
     """Whether all pods of the workloads are there; what a controller could not create fails at once."""
     failed = applier.call("GET", f"{SPACE}/events", {"fieldSelector": "reason=FailedCreate"})["items"]
     assert not failed, [each["message"] for each in failed]
-    pods = names(applier, f"{SPACE}/pods")
+    pods = shipped.names(applier, f"{SPACE}/pods")
     counts = {
         name: sum(1 for pod in pods if re.fullmatch(rf"{name}-([0-9a-f]+-\w{{5}}|\d+)", pod))
         for name in workloads(objects)
@@ -100,15 +75,9 @@ def test_an_overlay_is_taken_and_stays_and_goes(applier, control_plane, overlay)
     )  # fmt: skip
     assert (status, said) == (0, "")
     installation.uninstall(applier)
-    users = {(f"{each['kind'].lower()}s", each["metadata"]["name"]) for each in shipped.given(objects)}
-
-    def left():
-        return set(everything(applier)) - users - OF_KUBERNETES
-
-    until("nothing but volumes", lambda: {kind for kind, _ in left()} == {"persistentvolumeclaims"})
-    assert {name for _, name in left()} <= CLAIMS
-    for path in OF_THE_CLUSTER:
-        assert not {name for name in names(applier, f"/apis/{path}") if name.startswith("turnout")}, path
+    until("nothing but volumes", lambda: {kind for kind, _ in shipped.left(applier, objects)} == VOLUMES)
+    assert {name for _, name in shipped.left(applier, objects)} <= CLAIMS
+    assert shipped.left_in_cluster(applier) == set()
 
 
 def test_kubectl_alone_installs_it_too(applier, control_plane):
@@ -129,8 +98,8 @@ def test_what_the_user_has_to_give_is_named_before_anything_is_applied(applier):
     applier.apply([shipped.NAMESPACE])
     with pytest.raises(NotFoundError, match=r"Secret turnout-postgres \(keys: password\) is not there"):
         installation.install(applier, objects)
-    assert names(applier, "/apis/apps/v1/namespaces/turnout/deployments") == set()
-    assert names(applier, f"{SPACE}/services") == set()
+    assert shipped.names(applier, "/apis/apps/v1/namespaces/turnout/deployments") == set()
+    assert shipped.names(applier, f"{SPACE}/services") == set()
 
 
 def test_the_command_installs_and_says_why_something_does_not_run(applier, control_plane):
@@ -173,14 +142,14 @@ def test_a_gateway_that_clients_come_through_is_not_removed(applier):
     applier.apply([route])
     with pytest.raises(RefusedError, match="HTTPRoute turnout/iris"):
         installation.uninstall(applier)
-    assert "turnout-sentinel" in names(applier, "/apis/apps/v1/namespaces/turnout/deployments")
+    assert "turnout-sentinel" in shipped.names(applier, "/apis/apps/v1/namespaces/turnout/deployments")
 
 
 def job():
     """The Job of a flow run, with the work pool's template and its defaults."""
     template = json.loads((TEMPLATES / "kubernetes.json").read_text())
     known = {name: each.get("default") for name, each in template["variables"]["properties"].items()}
-    known |= {"image": "turnout-worker:latest", "command": ["python", "-m", "prefect.engine"]}
+    known |= {"image": "turnout-worker:local", "command": ["python", "-m", "prefect.engine"]}
 
     def filled(value):
         if isinstance(value, dict):
@@ -202,4 +171,6 @@ def test_a_flow_runs_job_is_admitted(applier):
     installation.install(applier, objects)
     made = applier.call("POST", "/apis/batch/v1/namespaces/turnout/jobs", body=job())
     prefix = made["metadata"]["name"]
-    until("its pod", lambda: [pod for pod in names(applier, f"{SPACE}/pods") if pod.startswith(prefix)])
+    until(
+        "its pod", lambda: [pod for pod in shipped.names(applier, f"{SPACE}/pods") if pod.startswith(prefix)]
+    )

@@ -70,6 +70,15 @@ def image(state: Path, names: tuple[str, ...]) -> None:
 
 @command.command()
 @_STATE
+def overlay(state: Path) -> None:
+    """Build what Turnout's own parts need of the node, and print the directory for `turnout install`."""
+    from turnout.lab.cluster.node import overlay  # noqa: PLC0415 -- loaded only for this command
+
+    click.echo(overlay.write(state.resolve(), lambda line: click.echo(line, err=True)))
+
+
+@command.command()
+@_STATE
 def status(state: Path) -> None:
     """Show every process of the cluster; the exit status is 1 unless all are ready."""
     from turnout.lab import status  # noqa: PLC0415 -- loaded only for this command

@@ -1,8 +1,8 @@
 """Images from Dockerfiles without a Docker engine: by Debian's buildah, from a base of Debian's packages.
 
-The Dockerfiles are those that users build with Docker. Their base, python:3.11-slim-bookworm, comes from a
-registry there; here Debian 12's own Python of that version is installed into an empty directory and takes the
-base's name.
+The Dockerfiles are those that users build with Docker. Their bases, python:3.11-slim-bookworm and Debian 12
+itself, come from a registry there; here Debian 12's own Python of that version is installed into an empty
+directory and takes the names of both: one layer, which all images share.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from turnout.fabric import environments
 from turnout.fabric.environments import Progress
 from turnout.lab.cluster import programs
 
-BASE = "docker.io/library/python:3.11-slim-bookworm"
+BASES = ("docker.io/library/python:3.11-slim-bookworm", "docker.io/library/debian:bookworm-slim")
 FOLDER = Path("deployments/images")
 
 _PACKAGES = ("python3", "python3-venv", "python3-pip", "python-is-python3", "ca-certificates", "wget")
@@ -46,9 +46,10 @@ def ensure(name: str, say: Progress) -> Path:
     with _locked() as storage:
         if not archive.is_file():
             builder = _Builder(storage)
-            builder.require_base(say)
+            builder.require_bases(say)
             say(f"building the image {name}")
             builder.build(name, reference(name), archive)
+            _drop_earlier(archive, name)
     return archive
 
 
@@ -58,9 +59,24 @@ def reference(name: str) -> str:
     dockerfile = root / FOLDER / f"{name}.Dockerfile"
     made_from = hashlib.sha256(dockerfile.read_bytes())
     for copied in " ".join(_COPIED.findall(dockerfile.read_text())).split():
-        for file in sorted((root / copied).rglob("*.py")) if (root / copied).is_dir() else [root / copied]:
+        for file in _files(root / copied):
             made_from.update(file.name.encode() + b"\0" + file.read_bytes())
     return f"localhost/{name}:{made_from.hexdigest()[:12]}"
+
+
+def _files(copied: Path) -> list[Path]:
+    """The files of what a Dockerfile copies, less what Python leaves beside its sources."""
+    if copied.is_file():
+        return [copied]
+    return sorted(file for file in copied.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
+
+
+def _drop_earlier(archive: Path, name: str) -> None:
+    """Remove an image's earlier archives: they have up to gigabytes each, and its layers are kept apart."""
+    own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{12}}\.tar")
+    for file in archive.parent.iterdir():
+        if file != archive and own.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 class _Builder:
@@ -73,10 +89,17 @@ class _Builder:
     def __init__(self, storage: Path) -> None:
         self._storage = storage
 
-    def require_base(self, say: Progress) -> None:
-        """Make the base unless it is there."""
-        if BASE in self._run("images", "--format", "{{.Name}}:{{.Tag}}").split():
-            return
+    def require_bases(self, say: Progress) -> None:
+        """Make the base unless it is there under each of its names."""
+        base, *others = BASES
+        there = self._run("images", "--format", "{{.Name}}:{{.Tag}}").split()
+        if base not in there:
+            self._make_base(base, say)
+        for other in others:
+            if base not in there or other not in there:
+                self._run("tag", base, other)
+
+    def _make_base(self, name: str, say: Progress) -> None:
         say("installing the base of the images")
         with tempfile.TemporaryDirectory(dir=self._storage) as folder:
             mirror = _run("apt-get", "indextargets", "--format", "$(SITE)").split()[0]
@@ -87,7 +110,7 @@ class _Builder:
             container = self._run("from", "scratch").strip()
             self._run("add", container, str(base), "/")
             self._run("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", container)
-            self._run("commit", "--rm", container, BASE)
+            self._run("commit", "--rm", container, name)
 
     def build(self, name: str, reference: str, archive: Path) -> None:
         """Build an image and write it to an archive."""

@@ -18,5 +18,10 @@ def test_an_image_of_a_dockerfile_follows_what_it_copies(tmp_path: Path, monkeyp
     seen.append(dockerfiles.reference("a"))
     (tmp_path / "lock").write_text("2")
     seen.append(dockerfiles.reference("a"))
+    (tmp_path / "code/go.sum").write_text("1")
+    seen.append(dockerfiles.reference("a"))
+    assert len(set(seen)) == 4
 
-    assert len(set(seen)) == 3
+    (tmp_path / "code/__pycache__").mkdir()
+    (tmp_path / "code/__pycache__/main.cpython-311.pyc").write_text("1")
+    assert dockerfiles.reference("a") == seen[-1]

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import yaml
+
+from turnout.fabric.kubernetes import kustomize
+from turnout.lab.cluster.node import overlay
+
+
+def images(item):
+    """Images of a Deployment's or StatefulSet's containers."""
+    pod = item["spec"]["template"]["spec"]
+    return {each["image"] for each in (*pod.get("initContainers", ()), *pod["containers"])}
+
+
+def test_on_the_node_every_image_is_one_of_its_own(tmp_path: Path):
+    """No pod of the overlay names an image of a registry, whatever the shipped manifests name."""
+    built = {name: f"localhost/{dockerfile}:0" for name, dockerfile in overlay._IMAGES.items()}
+    written = overlay._kustomization(tmp_path, built, "localhost/envoy:0", "198.18.0.2")
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(written))
+
+    found = {item["kind"] + item["metadata"]["name"]: item for item in kustomize.render(tmp_path)}
+    named = {each for item in found.values() if "template" in item.get("spec", ()) for each in images(item)}
+    assert named == set(built.values())
+    proxies = found["EnvoyProxyturnout"]["spec"]["provider"]["kubernetes"]
+    assert proxies["envoyDeployment"]["container"]["image"] == "localhost/envoy:0"
+    assert [each["port"] for each in found["Gatewayturnout"]["spec"]["listeners"]] == [overlay.PORT]

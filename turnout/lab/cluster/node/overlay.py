@@ -1,0 +1,101 @@
+"""The overlay that installs Turnout's own parts on the node: the laptop's, without registry and cloud.
+
+Images are built from their Dockerfiles and brought onto the node, volumes are folders of it, and the Gateway
+is reached at the node's own address. `turnout install DIRECTORY` does the rest, as on any cluster.
+"""
+
+import os
+from pathlib import Path
+
+import yaml
+
+from turnout.domain.errors import RefusedError
+from turnout.fabric import whole
+from turnout.fabric.environments import Progress
+from turnout.fabric.kubernetes import kustomize
+from turnout.fabric.kubernetes.apply import Applier, Object
+from turnout.lab.cluster import plane
+from turnout.lab.cluster.node import store, volumes
+
+PORT = 8080
+"""Where clients reach Turnout's Gateway at the node's address; the lab's own Gateway has port 80."""
+
+_IMAGES = {
+    "turnout-worker": "worker",
+    "turnout-sentinel": "sentinel",
+    "turnout-shadow": "shadow",
+    "turnout-mlflow": "mlflow",
+    "turnout-objects": "objects",
+    "postgres": "postgres",
+}
+"""By the names that the manifests have for them: Dockerfiles."""
+_PROXY = "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/envoy-gateway-system/envoyproxies/turnout"
+
+
+def write(root: Path, say: Progress) -> Path:
+    """Bring everything onto the node that an installation needs of it, and write the overlay.
+
+    Args:
+        root: The state directory of a cluster that is up, with a Gateway.
+        say: Gets a line of text now and then.
+
+    Returns:
+        The overlay's directory.
+
+    Raises:
+        NotFoundError: The cluster is not up.
+        RefusedError: It has no Gateway.
+        TemporaryError: An image could not be built, or containerd did not take it.
+    """
+    there, images = plane.read(root), store.of(root)
+    if there.gateway is None:
+        raise RefusedError(
+            f"cluster in {root}", observed="no Gateway", limit="a cluster with a Gateway",
+            remedy="Run: turnout lab cluster down, then: turnout lab cluster up --with gateway",
+        )  # fmt: skip
+    built = {name: images.build(dockerfile, say) for name, dockerfile in _IMAGES.items()}
+    directory = root / "overlay"
+    with Applier(there.kubeconfig) as applier:
+        proxy = applier.call("GET", _PROXY)["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]
+        written = _kustomization(directory, built, proxy["image"], there.gateway.rpartition(":")[0])
+        whole.write(directory / "kustomization.yaml", yaml.safe_dump(written, sort_keys=False))
+        volumes.ensure(applier, root / "volumes", kustomize.render(directory))
+    return directory
+
+
+def _kustomization(directory: Path, built: dict[str, str], proxy: str, address: str) -> Object:
+    """What differs on this node.
+
+    Args:
+        directory: Where it will lie.
+        built: References of the images by the manifests' names for them.
+        proxy: The image of the Gateway's proxies.
+        address: The node's address.
+    """
+    # The node's own address: no cloud gives this service one.
+    service = {"type": "ClusterIP", "patch": {"value": {"spec": {"externalIPs": [address]}}}}
+    kubernetes = "/spec/provider/kubernetes"
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        # Kustomize takes no absolute path.
+        "resources": [os.path.relpath(kustomize.place("laptop").resolve(), directory.resolve())],
+        "images": [
+            {"name": name, "newName": new, "newTag": tag}
+            for name, reference in built.items()
+            for new, _, tag in [reference.rpartition(":")]
+        ],
+        "patches": [
+            _patch(
+                "EnvoyProxy",
+                {"op": "add", "path": f"{kubernetes}/envoyDeployment/container/image", "value": proxy},
+                {"op": "add", "path": f"{kubernetes}/envoyService", "value": service},
+            ),
+            _patch("Gateway", {"op": "replace", "path": "/spec/listeners/0/port", "value": PORT}),
+        ],
+    }
+
+
+def _patch(kind: str, *operations: Object) -> Object:
+    """Changes of the one object of a kind that is called turnout."""
+    return {"target": {"kind": kind, "name": "turnout"}, "patch": yaml.safe_dump(list(operations))}
