@@ -1,9 +1,9 @@
-# Prefect's server and worker, and every flow run: the checkout, its core environment, and the environment that legacy
-# model files are opened in (a pickle is code, so never in the flow's own process).
+# Prefect's server and worker, and every flow run: the checkout, its core environment, the environment that legacy
+# model files are opened in (a pickle is code, so never in the flow's own process), and Triton, which proves packages.
 # Build from the root of the checkout: docker build -f deployments/images/worker.Dockerfile -t turnout-worker:local .
-# With more environments baked in: --build-arg ENVIRONMENTS="convert triton"
+# With other environments baked in: --build-arg ENVIRONMENTS="convert triton embeddings"
 FROM python:3.11-slim-bookworm AS built
-ARG ENVIRONMENTS="convert"
+ARG ENVIRONMENTS="convert triton"
 COPY locks /opt/turnout/project/locks
 RUN python -m venv /tmp/installer
 RUN /tmp/installer/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r /opt/turnout/project/locks/uv.txt
