@@ -7,7 +7,7 @@ RUN python -m venv --without-pip /opt/triton
 RUN python -m pip --python /opt/triton/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r /locks/triton.txt
 # Triton takes no backend's library that leads out of the directory, so it is copied.
 COPY turnout/lab/backends/onnxruntime /opt/tritonserver/backends/onnxruntime
-RUN cd /opt/triton/lib/python3.11/site-packages/pytriton/tritonserver && mkdir /opt/tritonserver/backends/python && cp backends/python/* python_backend_stubs/3.11/* /opt/tritonserver/backends/python/ && cp backends/python/*.py python_backend_stubs/3.11/* /opt/tritonserver/backends/onnxruntime/
+RUN cd /opt/triton/lib/python3.11/site-packages/pytriton/tritonserver && mkdir /opt/tritonserver/backends/python && cp backends/python/libtriton_python.so backends/python/*.py python_backend_stubs/3.11/* /opt/tritonserver/backends/python/ && cp backends/python/*.py python_backend_stubs/3.11/* /opt/tritonserver/backends/onnxruntime/
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin triton

@@ -8,7 +8,8 @@ COPY locks /opt/turnout/project/locks
 RUN python -m venv /tmp/installer
 RUN /tmp/installer/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r /opt/turnout/project/locks/uv.txt
 # Compiled here: where it runs nothing can be written, and each flow run would compile all that it loads anew.
-ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 VIRTUAL_ENV=/opt/turnout/core
+# Whom this machine trusts (a proxy of its own, perhaps), uv trusts, as pip does.
+ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_SYSTEM_CERTS=1 VIRTUAL_ENV=/opt/turnout/core
 RUN /tmp/installer/bin/uv venv --python "$(command -v python)" /opt/turnout/core
 RUN /tmp/installer/bin/uv pip sync --require-hashes /opt/turnout/project/locks/worker.txt
 # xds-protos carries older copies of files of these two packages: they are written once more, last.

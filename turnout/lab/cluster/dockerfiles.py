@@ -115,17 +115,26 @@ class _Builder:
     def build(self, name: str, reference: str, archive: Path) -> None:
         """Build an image and write it to an archive."""
         root = environments.project_root()
-        self._run(
-            "bud", "--isolation", "chroot", "--pull-never", "--layers",
-            # A machine behind a proxy trusts more authorities than the base does.
-            "--volume", "/etc/ssl/certs:/etc/ssl/certs:ro",
-            "--file", str(root / FOLDER / f"{name}.Dockerfile"), "--tag", reference, str(root),
-        )  # fmt: skip
+        self._remove_containers()
+        try:
+            self._run(
+                "bud", "--isolation", "chroot", "--pull-never", "--layers",
+                # A machine behind a proxy trusts more authorities than the base does. What is written there (by
+                # Debian's ssl-cert) is not kept.
+                "--volume", "/etc/ssl/certs:/etc/ssl/certs:O",
+                "--file", str(root / FOLDER / f"{name}.Dockerfile"), "--tag", reference, str(root),
+            )  # fmt: skip
+        finally:
+            self._remove_containers()
         archive.parent.mkdir(parents=True, exist_ok=True)
         staged = archive.with_name(f".{archive.name}.new")
         staged.unlink(missing_ok=True)
         self._run("push", reference, f"docker-archive:{staged}:{reference}")
         staged.replace(archive)
+
+    def _remove_containers(self) -> None:
+        """Remove what a build that failed, or was killed, has left mounted."""
+        self._run("rm", "--all")
 
     def _run(self, *arguments: str) -> str:
         return _run("buildah", "--root", str(self._storage), "--runroot", f"{self._storage}-run", *arguments)
