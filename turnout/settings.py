@@ -66,7 +66,8 @@ class Settings(BaseModel):
         ray_dashboard: URL of the Ray dashboard, which is also Serve's REST interface.
         ray_serve: URL of the Ray Serve proxy.
         data_docs: URL under which STATE/data_docs is served; without it the pages are files.
-        legacy: For each model, the host and port of its legacy server, `host:port`.
+        legacy: For each model, the host and port of its legacy server, `host:port`; on a cluster only where
+            KServe's own word is not enough (docs/kubernetes.md).
         guard_lease_seconds: How long the router trusts a sentinel that has judged nothing new.
     """
 

@@ -14,6 +14,7 @@ from turnout.domain.errors import InvalidInputError, TurnoutError
 COMMANDS = {
     "discover": "Read the legacy estate from manifests and show it.",
     "plan": "Say where each model would go, in which wave, and why.",
+    "route": "Put a model's route in front of its legacy servers, show it, take it away.",
     "status": "Show where the traffic of each model goes and what its migration does.",
     "pause": "Hold a migration where it is.",
     "resume": "Let a paused migration go on.",

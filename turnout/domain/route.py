@@ -54,7 +54,12 @@ class RoutePolicy(BaseModel):
 
 
 class Registration(BaseModel):
-    """A model as the router knows it before any migration: its clients' address and its legacy servers."""
+    """A model as the router knows it before any migration: its clients' address and its legacy servers.
+
+    Attributes:
+        hostnames: Names that its clients call, where the router is a Gateway. None: those that it has, or the
+            one that the Gateway's settings give.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,6 +67,7 @@ class Registration(BaseModel):
     listen_port: int = Field(ge=1, le=65535)
     stable: Backend
     policy: RoutePolicy = RoutePolicy()
+    hostnames: tuple[str, ...] = ()
 
 
 class Opening(BaseModel):

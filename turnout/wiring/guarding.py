@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from turnout.domain.errors import InvalidInputError, TurnoutError
+from turnout.domain.errors import InvalidInputError, RefusedError, TurnoutError
 from turnout.domain.route import Backend, Router
 from turnout.fabric.router.admin import EnvoyAdmin
 from turnout.fabric.router.envoy import EnvoyRouter
@@ -16,6 +16,7 @@ from turnout.fabric.telemetry import SENT, AccessLog
 from turnout.settings import Gateway, Settings
 
 if TYPE_CHECKING:
+    from turnout.fabric.gateway_api.front import Front
     from turnout.fabric.gateway_api.place import Place
     from turnout.fabric.gateway_api.router import GatewayRouter
     from turnout.fabric.kubernetes.lease import Election
@@ -101,6 +102,24 @@ def gateway_router(gateway: Gateway, kubeconfig: Path | None, context: str | Non
         sentinel=_backend("sentinel", gateway.sentinel),
         shadow=_backend("shadow", gateway.shadow) if gateway.shadow else None,
     )
+
+
+def front(settings: Settings) -> "Front":
+    """The models behind the Gateway of a cluster.
+
+    Raises:
+        RefusedError: The settings name no Gateway.
+    """
+    if settings.gateway is None:
+        raise RefusedError(
+            "router", observed="no `gateway` in the settings",
+            limit="a Gateway of a cluster; in the lab, `turnout lab up` registers its models",
+            remedy="Name it in turnout.yaml, as docs/kubernetes.md shows.",
+        )  # fmt: skip
+    from turnout.fabric.gateway_api.front import Front
+    from turnout.fabric.kubernetes.apply import Applier
+
+    return Front(Applier(settings.kubeconfig, settings.context), _place(settings.gateway))
 
 
 def _backend(name: str, address: str) -> Backend:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runtimes import Runtime
     from runtimes.kserve import KServe
     from turnout.fabric.attempts import AttemptFiles
+    from turnout.fabric.kubernetes.inference_services import InferenceServices
     from turnout.fabric.owners import Owners
     from turnout.fabric.sentinel_reports import SentinelReports
     from turnout.fabric.telemetry import AccessLog
@@ -121,10 +122,21 @@ class Wiring:
 
     @cached_property
     def legacy(self) -> "KServe":
-        """The legacy side."""
+        """The legacy side: where the settings say; on a cluster, where KServe says, too."""
         from runtimes.kserve import KServe
 
-        return KServe(self.settings.legacy)
+        if self.settings.estate == "manifests":
+            return KServe(self.settings.legacy)
+        return KServe(self.settings.legacy, self.inference_services)
+
+    @cached_property
+    def inference_services(self) -> "InferenceServices":
+        """The InferenceServices of the cluster."""
+        from turnout.fabric.kubernetes.apply import Applier
+        from turnout.fabric.kubernetes.inference_services import InferenceServices
+
+        api = Applier(self.settings.kubeconfig, self.settings.context)
+        return InferenceServices(api, self.settings.namespaces)
 
     @cached_property
     def legacy_size(self) -> LegacySize:

@@ -33,18 +33,23 @@ def found(place: Place, registration: Registration) -> Object:
         "apiVersion": f"{GATEWAY_API}/v1",
         "kind": "HTTPRoute",
         "metadata": {**meta, "annotations": made.annotations()},
-        "spec": {**_attached(place, registration.model), "rules": made.rules()},
+        "spec": {**_attached(place, registration), "rules": made.rules()},
     }
 
 
 def registered(route: Object, place: Place, registration: Registration) -> Object | None:
-    """The route of a known model after registering it again; None where nothing changes."""
+    """The route of a known model after registering it again; None where nothing changes.
+
+    Who names no hostnames takes none away: a flow that makes other servers the stable ones knows none.
+    """
     known = parse(route)
+    if not registration.hostnames:
+        registration = registration.model_copy(update={"hostnames": known.registration.hostnames})
     legacy = known.legacy
     if known.registration.policy != registration.policy and known.live is None:
         legacy = legacy.model_copy(update={"number": legacy.number + 1})
     made = _written(route, known.model_copy(update={"registration": registration, "legacy": legacy}))
-    made["spec"] |= _attached(place, registration.model)
+    made["spec"] |= _attached(place, registration)
     return made if made != route else None
 
 
@@ -129,8 +134,8 @@ def _cut(tombstone: Tombstone) -> Tombstone:
     return tombstone.model_copy(update=short)
 
 
-def _attached(place: Place, model: str) -> Object:
-    names = place.hostnames(model)
+def _attached(place: Place, registration: Registration) -> Object:
+    names = list(registration.hostnames) or place.hostnames(registration.model)
     return {"parentRefs": [place.parent()], **({"hostnames": names} if names else {})}
 
 

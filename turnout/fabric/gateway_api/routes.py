@@ -1,4 +1,4 @@
-"""HTTPRoutes as the API server holds them: one is read, made, replaced at its version, patched."""
+"""HTTPRoutes as the API server holds them: read, made, replaced or deleted at a version, patched."""
 
 from turnout.domain.errors import NotFoundError, TemporaryError
 from turnout.fabric.gateway_api.deciding import Patch
@@ -71,6 +71,18 @@ class Routes:
         return self._api.call(
             "PATCH", path, _WRITTEN_BY, patch, named=f"HTTPRoute {model}", content=JSON_PATCH
         )
+
+    def delete(self, route: Object) -> None:
+        """Delete a route that has not been written since it was read.
+
+        Raises:
+            ConflictError: It has.
+            NotFoundError: It is gone.
+        """
+        path = f"{self._all}/{route['metadata']['name']}"
+        version = {"preconditions": {"resourceVersion": route["metadata"]["resourceVersion"]}}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", **version}
+        self._api.call("DELETE", path, {}, options, named=_named(route))
 
 
 def unreported(model: str, seconds: float, lacking: str) -> TemporaryError:

@@ -46,5 +46,5 @@ def unknown(model: str, known: Iterable[str]) -> NotFoundError:
         f"model {model}",
         observed="the router does not know it",
         limit=f"one of: {', '.join(sorted(known)) or 'none is registered'}",
-        remedy="Correct the name, or register the model (turnout lab up).",
+        remedy="Correct the name, or register the model: `turnout route register`; in the lab, `lab up`.",
     )
