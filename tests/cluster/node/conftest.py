@@ -1,13 +1,16 @@
 """A cluster with a real node and everything that runs on it, one for all tests of this folder."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import namespaces
+from turnout.fabric import environments
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster.addons.names import NEEDS
+from turnout.lab.cluster.node import store
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
 
@@ -32,3 +35,21 @@ def space(writer: Applier, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, gone with all that is in it when the next test begins."""
     with namespaces.namespace(writer, request.node.nodeid, {}) as name:
         yield name
+
+
+@pytest.fixture(scope="session")
+def image(cluster: ControlPlane) -> str:
+    """The image of the KServe SDK's server, on the node."""
+    return store.of(cluster.root).build("kserve-sklearn", print)
+
+
+@pytest.fixture(scope="session")
+def models(cluster: ControlPlane) -> Path:
+    """A folder on the node with the model `iris`, trained by the environment that serves it."""
+    folder = cluster.root / "models"
+    (folder / "iris").mkdir(parents=True)
+    python = environments.ensure("kserve") / "bin" / "python"
+    train = environments.project_root() / "turnout/lab/legacy/train.py"
+    subprocess.run([python, train, "iris", folder / "iris", folder / "iris.json"], check=True)
+    folder.chmod(0o755)
+    return folder

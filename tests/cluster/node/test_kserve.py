@@ -1,37 +1,15 @@
 """KServe's own controller: an InferenceService becomes Ready and answers under its ingress host."""
 
 import json
-import subprocess
 
 import httpx
 import pytest
 
 from turnout.domain.errors import TurnoutError
-from turnout.fabric import environments
 from turnout.lab.cluster.addons import objects
 from turnout.lab.cluster.addons.kserve import DOMAIN
-from turnout.lab.cluster.node import store
 
-IMAGE = "kserve-sklearn"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
-
-
-@pytest.fixture(scope="session")
-def image(cluster):
-    """The image of the KServe SDK's server, on the node."""
-    return store.of(cluster.root).build(IMAGE, print)
-
-
-@pytest.fixture(scope="session")
-def models(cluster):
-    """A folder on the node with the model `iris`, trained by the environment that serves it."""
-    folder = cluster.root / "models"
-    (folder / "iris").mkdir(parents=True)
-    python = environments.ensure("kserve") / "bin" / "python"
-    train = environments.project_root() / "turnout/lab/legacy/train.py"
-    subprocess.run([python, train, "iris", folder / "iris", folder / "iris.json"], check=True)
-    folder.chmod(0o755)
-    return folder
 
 
 def volume(space, folder):
