@@ -24,10 +24,12 @@ from turnout.domain.errors import (
     UnsupportedError,
 )
 from turnout.domain.route import Backend, Opening, Registration
+from turnout.fabric.gateway_api import deciding
 from turnout.fabric.gateway_api.front import PORTS, Front
 from turnout.fabric.gateway_api.place import Place
 from turnout.fabric.gateway_api.reports import Unattended
 from turnout.fabric.gateway_api.router import GatewayRouter
+from turnout.fabric.gateway_api.routes import Routes
 from turnout.fabric.kubernetes.inference_services import InferenceServices
 
 ROUTES = "fronted"
@@ -204,6 +206,7 @@ def test_register_show_remove(applier, namespace, model):
 
     [shown] = json.loads(call("show", model, "-o", "json"))["routes"]
     assert (shown["weight"], shown["attempt"], shown["lacking"]) == (0.0, None, None)
+    assert shown["answered"] is None  # no proxy runs: unknown, not none
     assert shown["listen_port"] in PORTS
     assert host in call("show")
 
@@ -243,7 +246,7 @@ def test_nothing_of_legacy_is_touched(applier, namespace, model):
 
 @pytest.mark.usefixtures("settings", "unattended")
 def test_each_model_has_a_door_of_its_own(applier, namespace, model, front, router):
-    """The lowest port that is free, and the same one the next time."""
+    """The lowest port that is free, and the same one the next time; of two made at once, one gives way."""
     made, _ = front
     other = f"{model}-other"
     call("register", model)
@@ -253,7 +256,11 @@ def test_each_model_has_a_door_of_its_own(applier, namespace, model, front, rout
     stable = Backend(name=f"{other}-legacy", host=f"other.{namespace}.svc", port=80)
     router.register(Registration(model=other, listen_port=second, stable=stable))
     assert (made.listen_port(model), made.listen_port(other)) == (first, second)
-    for each in (model, other):
+    twin = f"{model}-twin"
+    at_once = Registration(model=twin, listen_port=first, stable=stable)
+    Routes(applier, PLACE).make(deciding.found(PLACE, at_once))
+    assert made.listen_port(twin) not in (first, second)
+    for each in (twin, model, other):
         made.remove(each)
     assert stored(applier, other) == {}
 
@@ -373,6 +380,7 @@ def test_a_route_that_is_still_called_stays(applier, model, settings, monkeypatc
         call("remove", model, "--quiet", "1")
     came.join()
     assert stored(applier, model)
+    assert json.loads(call("show", model, "-o", "json"))["routes"][0]["answered"] == 13
     call("remove", model, "--quiet", "1")
     assert stored(applier, model) == {}
 

@@ -143,9 +143,14 @@ def _require_quiet(front: "Front", model: str, seconds: int) -> None:
 
 
 def _table(shown: "list[Shown]") -> list[str]:
-    lines = [["MODEL", "HOSTNAMES", "LEGACY", "PORT", "ATTEMPT", "WEIGHT", "GATEWAY"]]
+    lines = [["MODEL", "HOSTNAMES", "LEGACY", "PORT", "ATTEMPT", "WEIGHT", "ANSWERED", "GATEWAY"]]
     for one in shown:
-        ends = [one.legacy, str(one.listen_port), one.attempt or "-", f"{one.weight:.0%}"]
-        lines.append([one.model, ",".join(one.hostnames), *ends, one.lacking or "follows it"])
+        at = [one.model, ",".join(one.hostnames), one.legacy, str(one.listen_port)]
+        traffic = [
+            one.attempt or "-",
+            f"{one.weight:.0%}",
+            "unknown" if one.answered is None else str(one.answered),
+        ]
+        lines.append([*at, *traffic, one.lacking or "follows it"])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -179,6 +179,8 @@ def test_clients_move_to_the_gateway_and_back_and_none_is_failed(cluster, writer
             assert (status, "requests in 3 s" in said) == (1, True)
         with step(clients, "all of them"):
             clients.move(new)
+        [shown] = json.loads(turnout(settings, "show", "iris", "-o", "json")[1])["routes"]
+        assert shown["answered"] >= ANSWERS * CLIENTS
         with step(clients, "half of them back"):
             clients.move(old, range(CLIENTS // 2))
         with step(clients, "all of them back"):

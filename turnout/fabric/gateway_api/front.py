@@ -4,11 +4,18 @@ Called by the command `route`; what moves traffic is `router`.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from turnout.domain.errors import InvalidInputError, NotFoundError, RefusedError, TurnoutError
+from turnout.domain.errors import (
+    InvalidInputError,
+    NotFoundError,
+    RefusedError,
+    TurnoutError,
+    UnreachableError,
+)
 from turnout.domain.route import Registration
 from turnout.fabric.gateway_api import deciding, hostnames, policies, rules
 from turnout.fabric.gateway_api.capturing import capture_name
@@ -45,6 +52,7 @@ class Shown:
         listen_port: Port of its candidates' door.
         attempt: The live attempt.
         weight: Candidate's share in [0, 1].
+        answered: Requests that the proxies have begun to answer since each of them started; None: unknown.
         lacking: What the Gateway has not reported yet, or does not take; None: nothing.
     """
 
@@ -54,6 +62,7 @@ class Shown:
     listen_port: int
     attempt: str | None
     weight: float
+    answered: int | None
     lacking: str | None
 
 
@@ -106,15 +115,15 @@ class Front:
         return wanted
 
     def listen_port(self, model: str) -> int:
-        """The port of a model's door: its own where it has one, else the lowest free one.
+        """The port of a model's door: its own where no other has it, else the lowest free one.
 
         Raises:
             RefusedError: None is free.
         """
         ports = {one.registration.model: one.registration.listen_port for one in self._records()}
-        if model in ports:
-            return ports[model]
-        free = next((port for port in PORTS if port not in ports.values()), None)
+        own = ports.pop(model, None)
+        taken = set(ports.values())
+        free = own if own not in (None, *taken) else next((port for port in PORTS if port not in taken), None)
         if free is None:
             raise RefusedError(
                 f"model {model}", observed=f"{len(PORTS)} models have a door behind this Gateway",
@@ -146,10 +155,12 @@ class Front:
         Raises:
             NotFoundError: No such model.
         """
-        if model is not None:
-            return [self._shown(self._routes.read(check_model(model)))]
-        found = sorted(self._routes.all(), key=lambda route: str(route["metadata"]["name"]))
-        return [self._shown(route) for route in found]
+        found = [self._routes.read(check_model(model))] if model is not None else self._routes.all()
+        counts = None
+        with contextlib.suppress(UnreachableError):
+            counts = self._counts()
+        in_order = sorted(found, key=lambda route: str(route["metadata"]["name"]))
+        return [self._shown(route, counts) for route in in_order]
 
     def answered(self, model: str) -> int:
         """How many requests of a model the proxies have begun to answer since each of them started.
@@ -157,8 +168,7 @@ class Front:
         Raises:
             UnreachableError: A proxy does not answer in time, or there is none.
         """
-        pages = self._proxies.look(STATISTICS).values()
-        return sum(counted(page, self._place.namespace).get(model, 0) for page in pages)
+        return self._counts()[model]
 
     def require_removable(self, model: str) -> None:
         """Refuse a model whose route may not go.
@@ -209,7 +219,14 @@ class Front:
             with contextlib.suppress(InvalidInputError):
                 yield parse(route)
 
-    def _shown(self, route: Object) -> Shown:
+    def _counts(self) -> Counter[str]:
+        """Requests by model, over all proxies."""
+        total: Counter[str] = Counter()
+        for page in self._proxies.look(STATISTICS).values():
+            total.update(counted(page, self._place.namespace))
+        return total
+
+    def _shown(self, route: Object, counts: Counter[str] | None) -> Shown:
         known, stands = parse(route), parse(route).route()
         return Shown(
             model=stands.model,
@@ -218,6 +235,7 @@ class Front:
             listen_port=known.registration.listen_port,
             attempt=stands.attempt,
             weight=stands.weight,
+            answered=None if counts is None else counts[stands.model],
             lacking=self._lacking(route),
         )
 

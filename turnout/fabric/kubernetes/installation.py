@@ -169,7 +169,7 @@ def _require_unused(applier: Applier) -> None:
         raise RefusedError(
             "the Gateway", observed=f"clients come through it: HTTPRoute {', '.join(sorted(set(through)))}",
             limit="a Gateway that no route leads through",
-            remedy="Give the clients legacy's own address back and delete these routes first.",
+            remedy="Give the clients legacy's own address back, then: turnout route remove MODEL, for each.",
         )  # fmt: skip
 
 
