@@ -3,7 +3,8 @@
 KServe publishes both in the InferenceService's status: `address.url` leads to the Service of the transformer,
 or of the predictor where there is none; `url` has the ingress host. The Service says which port answers: its
 own (80 as a rule), or the pods' where it is headless (`serviceClusterIPNone` of KServe's configuration), for
-then nothing translates it.
+then nothing translates it. KServe publishes none for the one (0.16), and 8080 for the other whatever the
+container listens at (0.20).
 """
 
 from typing import Any
@@ -17,7 +18,8 @@ Object = dict[str, Any]
 _SETTING = "legacy: {MODEL: host:port} in turnout.yaml"
 _HTTP = ("http", "https")
 """KServe writes its ingress's scheme (`urlScheme`) into cluster-local addresses too; inside they are HTTP."""
-_NEVER_HTTP1 = "kubernetes.io/h2c"
+_GRPC = ("grpc", "h2c")
+"""What the names of gRPC's ports have in them, and their `appProtocol`: so KServe tells them apart itself."""
 _IN_CLUSTER = ".svc.cluster.local"
 
 
@@ -53,7 +55,8 @@ def address(found: Object, service: Object) -> Backend:
             found, f"Service {service['metadata']['name']} is a name for an ingress (Knative mode)",
             "a Service of legacy's own pods: that ingress looks at the Host",
         )  # fmt: skip
-    port = published.port or _port(found, service)
+    is_headless = service["spec"].get("clusterIP") == "None"
+    port = _pods_port(found, service) if is_headless else published.port or int(_http(found, service)["port"])
     return Backend(name=f"{found['metadata']['name']}-legacy", host=str(published.hostname), port=port)
 
 
@@ -89,15 +92,19 @@ def require_one_address(found: Object) -> None:
         raise _unsupported(found, "an explainer answers some paths of its host", "one Service for all paths")
 
 
-def _port(found: Object, service: Object) -> int:
-    """The first port that takes HTTP/1.1; of a headless Service the pods' own."""
-    spec = service["spec"]
-    usable = [one for one in spec.get("ports") or [] if one.get("appProtocol") != _NEVER_HTTP1]
-    if not usable:
-        raise _unsupported(found, f"Service {service['metadata']['name']} has no port of HTTP/1.1", "one")
-    if spec.get("clusterIP") != "None":
-        return int(usable[0]["port"])
-    target = usable[0].get("targetPort", usable[0]["port"])
+def _http(found: Object, service: Object) -> Object:
+    """The first port that takes HTTP/1.1."""
+    for port in service["spec"].get("ports") or []:
+        said = f"{port.get('name', '')} {port.get('appProtocol', '')}".lower()
+        if not any(word in said for word in _GRPC):
+            return dict(port)
+    raise _unsupported(found, f"Service {service['metadata']['name']} has no port of HTTP/1.1", "one")
+
+
+def _pods_port(found: Object, service: Object) -> int:
+    """Where the pods behind a headless Service listen."""
+    port = _http(found, service)
+    target = port.get("targetPort") or port["port"]
     if isinstance(target, str):
         raise _unsupported(found, f"a headless Service whose target port is the name {target}", "a number")
     return int(target)

@@ -1,4 +1,4 @@
-"""Where legacy answers, by what KServe 0.16 publishes in the status and by the Service that it made."""
+"""Where legacy answers, by what KServe 0.16 to 0.20 publish in the status and by the Service that it made."""
 
 import pytest
 
@@ -41,8 +41,11 @@ def test_the_service_of_the_status_is_called_at_its_own_port():
 
 
 def test_a_headless_service_is_called_at_the_pods_port():
-    """Nothing translates its port: its name leads to the pods themselves."""
+    """Nothing translates its port: its name leads to the pods themselves. KServe says 8080 always."""
     assert where(inference_service(), service(clusterIP="None"))[1] == 8080
+    found = inference_service("http://iris-predictor.models.svc.cluster.local:8080")
+    own = {"name": "http1", "port": 80, "targetPort": 9001}
+    assert where(found, service(own, clusterIP="None"))[1] == 9001
 
 
 def test_a_port_that_is_published_is_taken():
@@ -52,9 +55,10 @@ def test_a_port_that_is_published_is_taken():
     assert where(found, service()) == ("modelmesh-serving.models", 8008)
 
 
-def test_a_port_of_grpc_is_left_out():
+@pytest.mark.parametrize("named", [{"name": "grpc-port"}, {"name": "p", "appProtocol": "kubernetes.io/h2c"}])
+def test_a_port_of_grpc_is_left_out(named):
     """The first one that takes HTTP/1.1."""
-    grpc = {"name": "h2c", "port": 80, "targetPort": 9000, "appProtocol": "kubernetes.io/h2c"}
+    grpc = {"port": 80, "targetPort": 9000, **named}
     assert where(inference_service(), service(grpc, {"name": "http", "port": 8080}))[1] == 8080
     with pytest.raises(UnsupportedError, match=r"no port of HTTP/1\.1"):
         where(inference_service(), service(grpc))
