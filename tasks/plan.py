@@ -12,17 +12,13 @@ from turnout.domain.inventory import Inventory
 from turnout.domain.nodes import NodePools
 from turnout.domain.plan import Plan, PlanLine, Terms, plan
 from turnout.domain.plan_changes import changes
-from turnout.domain.prices import Prices
 from turnout.fabric import contracts as contract_files
-from turnout.fabric import nodes, ownership, whole
-from turnout.fabric import pools as pool_files
-from turnout.fabric import prices as price_files
+from turnout.fabric import ownership, whole
 from turnout.fabric import weights as weight_files
-from turnout.fabric.kubernetes.api import ClusterApi
 from turnout.fabric.state import State
 from turnout.report import inventory_page, plan_page
-from turnout.settings import Settings
 from turnout.wiring.migrating import Wiring, current
+from turnout.wiring.placing import pools_in_force
 
 SUBJECT = "estate"
 
@@ -56,15 +52,6 @@ def plan_estate() -> Evidence:
     page = plan_page.render(planned, found.pools, calendar=terms.calendar, changes=told)
     whole.write(wiring.state.report / "plan.html", page)
     return evidence
-
-
-def pools_in_force(settings: Settings) -> NodePools:
-    """The node pools: of the cluster where the estate is read from one and no file says otherwise."""
-    if settings.estate == "manifests" or settings.pools.is_file():
-        return NodePools(pools=pool_files.read(settings.pools), left_out=())
-    prices = price_files.read(settings.prices) if settings.prices else Prices()
-    with ClusterApi(settings.kubeconfig, settings.context) as api:
-        return nodes.pools(api, prices)
 
 
 def inventory_of(state: State) -> Inventory:

@@ -5,7 +5,7 @@ theirs. `turnout.settings_file` says which one is in force.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.settings_file import VARIABLE, find
 
-__all__ = ["VARIABLE", "Gateway", "Settings", "find", "load"]
+__all__ = ["VARIABLE", "Cluster", "Gateway", "PackageVolumes", "Settings", "find", "load"]
+
+Image = Literal["worker", "triton", "vllm", "ray_serve"]
 
 
 class Gateway(BaseModel):
@@ -39,6 +41,38 @@ class Gateway(BaseModel):
     shadow: str | None = Field(default=None, pattern=r"^[^:\s]+:[0-9]+$")
 
 
+class PackageVolumes(BaseModel):
+    """The volumes in which packages are brought to the pods that serve them.
+
+    Attributes:
+        storage_class: Class of the claims; the cluster's default one without it.
+        access_mode: `ReadWriteOnce` lets pods of one node alone have a package.
+        least_gib: Size of the smallest one; some clouds give none below a tebibyte.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    storage_class: str | None = None
+    access_mode: Literal["ReadWriteMany", "ReadWriteOnce"] = "ReadWriteMany"
+    least_gib: int = Field(default=1, ge=1)
+
+
+class Cluster(BaseModel):
+    """What candidates are deployed with, where the estate is the cluster's own (docs/kubernetes.md).
+
+    Attributes:
+        images: Image of each runtime by its name, and Turnout's own `worker`, which fetches packages.
+        packages: The volumes that packages lie in.
+        head_pool: Pool of Ray's heads, which take no work; without it they run on any node that is free.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: dict[Image, Annotated[str, Field(pattern=r"^\S+$")]] = Field(default_factory=dict)
+    packages: PackageVolumes = PackageVolumes()
+    head_pool: str | None = None
+
+
 class Settings(BaseModel):
     """Where everything is.
 
@@ -58,6 +92,7 @@ class Settings(BaseModel):
         prices: File of what nodes cost, for pools that are read from a live cluster.
         envoy_admin: URL of the router's admin interface.
         gateway: The router where it is a Gateway of that cluster; without it, the lab's Envoy.
+        cluster: What candidates are deployed with on that cluster.
         sentinel: URL of the sentinel.
         shadow_port: TCP port of the shadow service's capture receiver (gRPC).
         prefect_api: URL of Prefect's API.
@@ -88,6 +123,7 @@ class Settings(BaseModel):
     prices: Path | None = None
     envoy_admin: str = ""
     gateway: Gateway | None = None
+    cluster: Cluster = Cluster()
     sentinel: str = ""
     shadow_port: int = 0
     prefect_api: str = ""

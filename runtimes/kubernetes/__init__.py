@@ -1,7 +1,7 @@
-"""What each runtime is on Kubernetes: manifests from an assignment and its pool; nothing is applied.
+"""What each runtime is on Kubernetes: manifests from an assignment and its pool, and what applies them.
 
-Pure, so that they can be read, compared and put under version control before anything happens. Called by what
-deploys on a cluster; tests send every one of them through a real API server and a real scheduler.
+The manifests are pure, so that they can be read, compared and put under version control before anything
+happens; tests send every one of them through a real API server and a real scheduler. `deployed` applies them.
 """
 
 from runtimes.kubernetes import ray_serve, triton, vllm

@@ -14,10 +14,14 @@ SCRATCH = "/tmp"  # noqa: S108 -- an emptyDir of the pod's own
 USER = 1000
 GRACE_SECONDS = 120
 """Requests under way are finished before a pod ends."""
+ARRIVAL_SECONDS = 900
+"""A node may have to be added to its pool first, and an image of many gigabytes to be pulled."""
 SLICE = "cloud.google.com/gke-nodepool"
 """GKE makes each multi-host TPU slice a node pool of its own."""
 TOPOLOGY = "cloud.google.com/gke-tpu-topology"
 
+INSTANCE = "app.kubernetes.io/instance"
+"""Label of everything of an attempt, with the name of its objects."""
 _HOST = "kubernetes.io/hostname"
 _ZONE = "topology.kubernetes.io/zone"
 _MIB = 1024
@@ -90,7 +94,7 @@ def pod(served: Served, container: Object, *, shared_memory: bool = False) -> Ob
         {"name": "scratch", "emptyDir": {}},
     ]
     mounts: list[Object] = [
-        {"name": "package", "mountPath": PACKAGE, "readOnly": True},
+        {"name": "package", "mountPath": PACKAGE, "readOnly": True, **served.package.part()},
         {"name": "scratch", "mountPath": SCRATCH},
     ]
     if shared_memory:
@@ -129,14 +133,21 @@ def container_restrictions() -> Object:
     }
 
 
-def deployment(served: Served, spec: Object) -> Object:
-    """A Deployment of an attempt's replicas. An update makes room first: chips are rarely free twice."""
+def deployment(served: Served, spec: Object, *, start_seconds: int) -> Object:
+    """A Deployment of an attempt's replicas. An update makes room first: chips are rarely free twice.
+
+    Args:
+        served: What is served.
+        spec: Spec of its pods.
+        start_seconds: How long a pod may take to start, once it has its node and its image.
+    """
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(served),
         "spec": {
             "replicas": served.assignment.replicas,
+            "progressDeadlineSeconds": start_seconds + ARRIVAL_SECONDS,
             "selector": {"matchLabels": served.labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "template": {"metadata": {"labels": metadata(served)["labels"]}, "spec": spec},

@@ -84,7 +84,8 @@ def _head(served: Served) -> Object:
     spec["containers"][0]["resources"] = {"requests": HEAD, "limits": HEAD}
     return {
         "rayStartParams": {"num-cpus": "0", "dashboard-host": "0.0.0.0"},  # noqa: S104 -- within the pod
-        "template": {"spec": spec},
+        # By this one label it is found when the attempt goes; the budget's two labels leave it out.
+        "template": {"metadata": {"labels": {pods.INSTANCE: served.name}}, "spec": spec},
     }
 
 

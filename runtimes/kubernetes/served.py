@@ -15,17 +15,28 @@ LONGEST_NAME = 47
 _DIGEST = 8
 
 
+def object_name(runtime: str, attempt: str) -> str:
+    """Name of an attempt's objects: runtime and attempt, a DNS label that begins with a letter."""
+    whole = f"{runtime.replace('_', '-')}-{attempt}"
+    if len(whole) <= LONGEST_NAME:
+        return whole
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
+    return f"{whole[: LONGEST_NAME - _DIGEST - 1].rstrip('-.')}-{digest}"
+
+
 class Package(BaseModel):
     """Where the attempt's package is, to be mounted read-only: in a volume, or in an image (an OCI artifact).
 
     Attributes:
-        claim: A PersistentVolumeClaim that can be read by many nodes.
+        claim: A PersistentVolumeClaim that can be read by all of the attempt's pods.
+        folder: Folder of the claim that is the package; the claim's root without it.
         image: An OCI reference with its digest.
     """
 
     model_config = ConfigDict(frozen=True)
 
     claim: str | None = None
+    folder: str | None = None
     image: str | None = None
 
     @model_validator(mode="after")
@@ -39,6 +50,10 @@ class Package(BaseModel):
         if self.claim is not None:
             return {"persistentVolumeClaim": {"claimName": self.claim, "readOnly": True}}
         return {"image": {"reference": self.image, "pullPolicy": "IfNotPresent"}}
+
+    def part(self) -> dict[str, str]:
+        """Which part of the volume it is, as a container's mount has it."""
+        return {"subPath": self.folder} if self.folder else {}
 
 
 class Served(BaseModel):
@@ -66,12 +81,8 @@ class Served(BaseModel):
 
     @property
     def name(self) -> str:
-        """Name of its objects: runtime and attempt, a DNS label that begins with a letter."""
-        whole = f"{self.assignment.runtime.replace('_', '-')}-{self.attempt}"
-        if len(whole) <= LONGEST_NAME:
-            return whole
-        digest = hashlib.sha256(whole.encode()).hexdigest()[:_DIGEST]
-        return f"{whole[: LONGEST_NAME - _DIGEST - 1].rstrip('-.')}-{digest}"
+        """Name of its objects."""
+        return object_name(self.assignment.runtime, self.attempt)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -28,7 +28,11 @@ def manifests(served: Served) -> tuple[Object, ...]:
             limit="one host with GPUs, or with none", remedy="Place it anew.",
         )  # fmt: skip
     spec = pods.pod(served, _container(served), shared_memory=True)  # its Python backend talks through it
-    return (pods.deployment(served, spec), pods.service(served, PORTS), pods.disruption_budget(served))
+    return (
+        pods.deployment(served, spec, start_seconds=START_SECONDS),
+        pods.service(served, PORTS),
+        pods.disruption_budget(served),
+    )
 
 
 def _container(served: Served) -> Object:

@@ -42,7 +42,7 @@ def manifests(served: Served) -> tuple[Object, ...]:
     _check(served)
     spec = pods.pod(served, _container(served), shared_memory=True)
     return (
-        pods.deployment(served, spec),
+        pods.deployment(served, spec, start_seconds=START_SECONDS),
         pods.service(served, {"http": PORT}),
         pods.disruption_budget(served),
     )

@@ -41,15 +41,18 @@ class VLLM:
     Args:
         state: The state directory.
         servers: Where servers run.
+        elsewhere: Whether models are packaged here and served elsewhere: whether they fit is then asked of
+            their pool, when they are deployed.
     """
 
     name = "vllm"
     capabilities = Capabilities(formats=frozenset({"safetensors"}), wires=frozenset({Wire.OPENAI}))
 
-    def __init__(self, state: State, servers: Servers) -> None:
+    def __init__(self, state: State, servers: Servers, *, elsewhere: bool = False) -> None:
         """Keep where things are; nothing is started."""
         self._state = state
         self._servers = servers
+        self._elsewhere = elsewhere
 
     def package(self, source: Source, directory: Path, say: Callable[[str], None]) -> Made:
         """Lay a model out: small files in the package, weights named by place and digest.
@@ -66,9 +69,7 @@ class VLLM:
             )  # fmt: skip
         say(f"{contract.model}: reading the digests of its weights")
         asked = {**PINNED, **_embedding(source), **_owners(source.workload)}
-        settings = engine.settings(
-            contract.model, weights.config(folder), weights.size_bytes(folder), server.place(), asked
-        )
+        lab = self._fitting(contract.model, folder, asked)
         found = weights.weight_files(folder)
         _carry(folder, directory / FOLDER)
         (directory / CONFIG).write_text(json.dumps(asked, indent=1, sort_keys=True))
@@ -81,8 +82,16 @@ class VLLM:
             },
             answers=None,
             found=_found(folder),
-            measurements={"engine_in_the_lab": settings.model_dump()},
+            measurements={"engine_in_the_lab": lab.model_dump()} if lab else {},
             external=(_external(folder, found),),
+        )
+
+    def _fitting(self, model: str, folder: Path, asked: dict[str, Any]) -> engine.Engine | None:
+        """The engine's settings on this machine, where the model has to fit if it is served here."""
+        if self._elsewhere:
+            return None
+        return engine.settings(
+            model, weights.config(folder), weights.size_bytes(folder), server.place(), asked
         )
 
     def deploy(self, attempt: str, contract: Contract, directory: Path | Endpoint) -> Endpoint:

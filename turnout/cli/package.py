@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from turnout import settings
-from turnout.domain.errors import InvalidInputError, NotFoundError
+from turnout.domain.errors import InvalidInputError, NotFoundError, PermanentError
 from turnout.domain.package import PackageRegistry, PackageVersion
-from turnout.fabric import contracts
+from turnout.fabric import contracts, storage
 from turnout.fabric.registry import files
 
 
@@ -29,15 +29,27 @@ def command() -> None:
 )  # fmt: skip
 @click.option(
     "--to", "directory", type=click.Path(path_type=Path, file_okay=False), required=True,
-    help="Folder that becomes the package: a mounted volume's, or one that an image is made from.",
+    help="Folder that becomes the package: in a mounted volume, or one that an image is made from.",
 )  # fmt: skip
-def fetch(model: str, version: str | None, alias: str, directory: Path) -> None:
-    """Bring a package of MODEL into a folder, every file checked against its digest."""
-    from turnout.wiring.migrating import Wiring  # noqa: PLC0415 -- MLflow loads slowly; --help should not wait
+@click.option("--digest", metavar="SHA256", help="Refuse another package than the one with this digest.")
+@click.option("--mlflow", metavar="URL", help="The registry; without it, as the settings say.")
+@click.option(
+    "--models", type=click.Path(path_type=Path, file_okay=False),
+    help="With --mlflow: where the claim `models` is mounted, in which large files may lie.",
+)  # fmt: skip
+def fetch(
+    *, model: str, version: str | None, alias: str, directory: Path, digest: str | None, mlflow: str | None,
+    models: Path | None,
+) -> None:  # fmt: skip
+    """Bring a package of MODEL into a folder, every file checked against its digest.
 
+    With --mlflow no settings are read: so it runs in a pod that has none.
+    """
     _replaceable(directory)
-    registry = Wiring(settings.load()).packages
+    registry = _registry(mlflow, models)
     package = _wanted(registry, model, version, alias)
+    if digest and package.digest != digest:
+        raise _another(package, digest)
     manifest = registry.fetch(package, directory)
     click.echo(
         f"{model} version {package.version} for {manifest.runtime}, digest {package.digest}: {directory}"
@@ -69,6 +81,23 @@ def native(model_file: Path, contract: Path, directory: Path) -> None:
     write = backends.write_torchscript if torch else backends.write_fil
     started = write(model_file, agreed, directory)
     click.echo(f"{agreed.model} for Triton's backend {started['backend']}: {directory}; written, not proved")
+
+
+def _registry(mlflow: str | None, models: Path | None) -> PackageRegistry:
+    # MLflow loads slowly; --help should not wait
+    from turnout.fabric.registry.packages import MlflowPackages  # noqa: PLC0415
+    from turnout.wiring.migrating import Wiring  # noqa: PLC0415
+
+    if mlflow is None:
+        return Wiring(settings.load()).packages
+    return MlflowPackages(mlflow, volume=models or Path(f"/{storage.CLAIM}"))
+
+
+def _another(package: PackageVersion, digest: str) -> PermanentError:
+    return PermanentError(
+        f"package {package.model} version {package.version}", observed=f"digest {package.digest[:12]}",
+        limit=f"digest {digest[:12]}", remedy="It is not the one that was proved: package the model again.",
+    )  # fmt: skip
 
 
 def _replaceable(directory: Path) -> None:

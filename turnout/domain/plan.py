@@ -96,6 +96,12 @@ class Plan(BaseModel):
         """The line of a model, or None."""
         return next((line for line in self.lines if line.model == model), None)
 
+    def assignment(self, model: str) -> Assignment | None:
+        """Where a model's replicas go, or None."""
+        line = self.line(model)
+        key_of = (line.namespace, line.model) if line else None
+        return next((one for one in self.assignments if (one.namespace, one.model) == key_of), None)
+
     @property
     def price_words(self) -> str:
         """The price of the whole for people; what is unknown is named."""

@@ -120,6 +120,11 @@ class State:
         return self.root / "work"
 
     @property
+    def deployed(self) -> Path:
+        """Which namespace of a cluster has what an attempt deployed there."""
+        return self.root / "deployed"
+
+    @property
     def data_docs(self) -> Path:
         """Great Expectations' pages about the evidence, a folder a model."""
         return self.root / "data_docs"

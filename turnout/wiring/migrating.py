@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runtimes import Runtime
     from runtimes.kserve import KServe
     from turnout.fabric.attempts import AttemptFiles
+    from turnout.fabric.kubernetes.apply import Applier
     from turnout.fabric.kubernetes.inference_services import InferenceServices
     from turnout.fabric.owners import Owners
     from turnout.fabric.sentinel_reports import SentinelReports
@@ -145,10 +146,16 @@ class Wiring:
             from turnout.fabric.legacy_processes import LegacyProcesses
 
             return LegacyProcesses(self.state, self.servers)
-        from turnout.fabric.kubernetes.apply import Applier
         from turnout.fabric.kubernetes.legacy import KServeSize
 
-        return KServeSize(Applier(self.settings.kubeconfig, self.settings.context), self._place)
+        return KServeSize(self.applier, self._place)
+
+    @cached_property
+    def applier(self) -> "Applier":
+        """The connection to the estate's cluster that writes."""
+        from turnout.fabric.kubernetes.apply import Applier
+
+        return Applier(self.settings.kubeconfig, self.settings.context)
 
     def _place(self, model: str) -> tuple[str, str]:
         """Namespace and name of a model's InferenceService, as discovery found it."""
@@ -167,21 +174,44 @@ class Wiring:
         """Triton."""
         from runtimes.triton import Triton
 
-        return Triton(self.state, self.servers)
+        if self.settings.estate == "manifests":
+            return Triton(self.state, self.servers)
+        from turnout.fabric.own_processes import OwnProcesses
+
+        trial = OwnProcesses()
+        return self._deployed(Triton(trial.state, trial))
 
     @cached_property
     def vllm(self) -> "Runtime":
         """The server of language models."""
         from runtimes.vllm import VLLM
 
-        return VLLM(self.state, self.servers)
+        if self.settings.estate == "manifests":
+            return VLLM(self.state, self.servers)
+        return self._deployed(VLLM(self.state, self.servers, elsewhere=True))
 
     @cached_property
     def ray_serve(self) -> "Runtime":
-        """Ray Serve: the bridges."""
+        """Ray Serve: Python models, graphs, the bridges."""
         from runtimes.ray_serve import RayServe
 
-        return RayServe(self.state, dashboard=self.settings.ray_dashboard, proxy=self.settings.ray_serve)
+        settings = self.settings
+        lab = RayServe(self.state, dashboard=settings.ray_dashboard, proxy=settings.ray_serve)
+        return lab if settings.estate == "manifests" else self._deployed(lab)
+
+    def _deployed(self, lab: "Runtime") -> "Runtime":
+        """A runtime of the lab as it is on the estate's cluster."""
+        from runtimes.kubernetes.deployed import Deployed, Site
+        from turnout.wiring.placing import placed
+
+        site = Site(
+            state=self.state,
+            cluster=self.settings.cluster,
+            mlflow=self.settings.mlflow,
+            applier=self.applier,
+            placed=lambda attempt, model: placed(self.settings, model, self.attempts.get(attempt).package),
+        )
+        return Deployed(lab, site)
 
     def runtime(self, name: str) -> "Runtime":
         """The runtime of a name, as plans and packages write it.

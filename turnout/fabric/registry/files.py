@@ -46,6 +46,18 @@ def write(root: Path, manifest: PackageManifest) -> None:
     (root / MANIFEST).write_text(json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True))
 
 
+def read(root: Path) -> PackageManifest:
+    """Read a package's manifest; its files are not looked at.
+
+    Raises:
+        PermanentError: There is none, or it cannot be read.
+    """
+    try:
+        return PackageManifest.model_validate_json((root / MANIFEST).read_text())
+    except (OSError, ValidationError) as error:
+        raise _broken(root, f"no readable {MANIFEST}") from error
+
+
 def check(root: Path, *, whole: bool = False) -> PackageManifest:
     """Read a package's manifest and hold every file against it.
 
@@ -56,10 +68,7 @@ def check(root: Path, *, whole: bool = False) -> PackageManifest:
     Raises:
         PermanentError: There is no manifest, or a file is missing, changed or not mentioned.
     """
-    try:
-        manifest = PackageManifest.model_validate_json((root / MANIFEST).read_text())
-    except (OSError, ValidationError) as error:
-        raise _broken(root, f"no readable {MANIFEST}") from error
+    manifest = read(root)
     brought = [f for external in manifest.external for f in external.inside] if whole else []
     promised = {f.path: f for f in (*manifest.files, *brought)}
     found = {f.path: f for f in describe(root)}

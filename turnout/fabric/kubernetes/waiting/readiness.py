@@ -91,6 +91,16 @@ def _ray_service(item: Object) -> Ready:
     return Ready(ready=False, words="; ".join([by_condition.words, *applications]), hopeless=failed)
 
 
+def _job(item: Object) -> Ready:
+    """It has done its work; a Job that has failed begins no more pods."""
+    if condition(item, "Complete").get("status") == "True":
+        return Ready(ready=True)
+    failed = condition(item, "Failed")
+    if failed.get("status") == "True":
+        return Ready(ready=False, words=_said(failed), hopeless=True)
+    return Ready(ready=False, words="it is not done yet")
+
+
 def _claim(item: Object) -> Ready:
     phase = (item.get("status") or {}).get("phase")
     return Ready(ready=phase == "Bound", words="" if phase == "Bound" else f"the volume is {phase}")
@@ -127,11 +137,11 @@ def _said(found: Object) -> str:
 
 _RULES: dict[str, Callable[[Object], Ready]] = {
     "Deployment": _deployment, "StatefulSet": _stateful_set, "RayService": _ray_service,
-    "PersistentVolumeClaim": _claim, "HTTPRoute": _route,
+    "PersistentVolumeClaim": _claim, "Job": _job, "HTTPRoute": _route,
     **dict.fromkeys(("Service", "ConfigMap", "Secret", "PodDisruptionBudget", "Namespace"), _exists),
 }  # fmt: skip
 _UNVERSIONED = frozenset({
     "PersistentVolumeClaim", "HTTPRoute", "Service", "ConfigMap", "Secret", "PodDisruptionBudget",
-    "Namespace", "Pod", "InferenceService", "Gateway",
+    "Namespace", "Pod", "Job", "InferenceService", "Gateway",
 })  # fmt: skip
 """Kinds whose status names no generation, or names it in each condition."""

@@ -73,7 +73,7 @@ class Waiter:
             return Ready(ready=False, words="it is not there")
 
     def _pods(self, item: Object) -> list[Object]:
-        """The pods that a workload's selector finds; a RayService's by KubeRay's labels."""
+        """The pods that a workload's selector finds; a Job's and a RayService's by their own labels."""
         if item["kind"] == "RayService":
             clusters = self._made_by(item)
             return [
@@ -81,6 +81,9 @@ class Waiter:
                 for pod in self._list("v1", "Pod", item, {"labelSelector": "ray.io/cluster"})
                 if pod["metadata"]["labels"]["ray.io/cluster"] in clusters
             ]
+        if item["kind"] == "Job":
+            mine = {"labelSelector": f"batch.kubernetes.io/job-name={item['metadata']['name']}"}
+            return self._list("v1", "Pod", item, mine)
         labels = ((item.get("spec") or {}).get("selector") or {}).get("matchLabels")
         if not labels or item["kind"] not in {"Deployment", "StatefulSet"}:
             return []
