@@ -5,7 +5,7 @@ theirs. `turnout.settings_file` says which one is in force.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,7 @@ from turnout.settings_file import VARIABLE, find
 __all__ = ["VARIABLE", "Cluster", "Gateway", "PackageVolumes", "Settings", "find", "load"]
 
 Image = Literal["worker", "triton", "vllm", "ray_serve"]
+Section = TypeVar("Section", bound=BaseModel)
 
 
 class Gateway(BaseModel):
@@ -92,7 +93,8 @@ class Settings(BaseModel):
         prices: File of what nodes cost, for pools that are read from a live cluster.
         envoy_admin: URL of the router's admin interface.
         gateway: The router where it is a Gateway of that cluster; without it, the lab's Envoy.
-        cluster: What candidates are deployed with on that cluster.
+        cluster: What candidates are deployed with on that cluster; in the file, also the name of one beside
+            it that says so.
         sentinel: URL of the sentinel.
         shadow_port: TCP port of the shadow service's capture receiver (gRPC).
         prefect_api: URL of Prefect's API.
@@ -149,18 +151,13 @@ def load(file: Path | None = None) -> Settings:
         NotFoundError: There is no such file.
         InvalidInputError: A value is wrong; the message names file and line.
     """
-    file = file or find()
+    return _read(file or find(), Settings)
+
+
+def _read(file: Path, kind: type[Section]) -> Section:
+    text = _text(file)
     try:
-        text = file.read_text()
-    except OSError as error:
-        raise NotFoundError(
-            str(file),
-            observed=error.strerror or str(error),
-            limit="a readable settings file",
-            remedy=f"Check ${VARIABLE}.",
-        ) from error
-    try:
-        return Settings.model_validate(yaml.safe_load(text))
+        return kind.model_validate(_whole(file, yaml.safe_load(text)))
     except (yaml.YAMLError, ValidationError) as error:
         raise InvalidInputError(
             str(file),
@@ -168,6 +165,25 @@ def load(file: Path | None = None) -> Settings:
             limit="valid settings (docs/operations.md)",
             remedy="Correct that line.",
         ) from error
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError as error:
+        raise NotFoundError(
+            str(file),
+            observed=error.strerror or str(error),
+            limit="a readable settings file",
+            remedy=f"Check ${VARIABLE}.",
+        ) from error
+
+
+def _whole(file: Path, found: object) -> object:
+    """What a file says, with the section that it leaves to a file beside it."""
+    if isinstance(found, dict) and isinstance(named := found.get("cluster"), str):
+        return found | {"cluster": _read(file.parent / named, Cluster)}
+    return found
 
 
 def _first(error: yaml.YAMLError | ValidationError, text: str) -> str:

@@ -1,7 +1,7 @@
 # Prefect's server and worker, and every flow run: the checkout, its core environment, the environment that legacy
 # model files are opened in (a pickle is code, so never in the flow's own process), and Triton, which proves packages.
 # Build from the root of the checkout: docker build -f deployments/images/worker.Dockerfile -t turnout-worker:local .
-# With other environments baked in: --build-arg ENVIRONMENTS="convert triton embeddings"
+# Python models for Ray Serve are proved with --build-arg ENVIRONMENTS="convert triton ray-models".
 FROM python:3.11-slim-bookworm AS built
 ARG ENVIRONMENTS="convert triton"
 COPY locks /opt/turnout/project/locks

@@ -133,11 +133,9 @@ class Wiring:
     @cached_property
     def inference_services(self) -> "InferenceServices":
         """The InferenceServices of the cluster."""
-        from turnout.fabric.kubernetes.apply import Applier
         from turnout.fabric.kubernetes.inference_services import InferenceServices
 
-        api = Applier(self.settings.kubeconfig, self.settings.context)
-        return InferenceServices(api, self.settings.namespaces)
+        return InferenceServices(self.applier, self.settings.namespaces)
 
     @cached_property
     def legacy_size(self) -> LegacySize:

@@ -11,13 +11,14 @@ from runtimes.triton import Triton, repository
 from turnout.cli import package as command
 from turnout.domain.assignment import Assignment
 from turnout.domain.contract import Contract, SameAnswer, Tensor
-from turnout.domain.errors import InvalidInputError, NotFoundError
+from turnout.domain.errors import InvalidInputError, NotFoundError, PermanentError
 from turnout.domain.package import PackageManifest, PackageVersion
 from turnout.domain.pools import Pool
 from turnout.domain.server import ServerSpec, ServerStatus
 from turnout.domain.targets import TargetRuntime
 from turnout.fabric import environments
 from turnout.fabric.registry import external, files
+from turnout.fabric.registry.packages import MlflowPackages
 from turnout.settings import VARIABLE, Settings
 
 ATTEMPT = "cancer-1"
@@ -164,3 +165,14 @@ def test_only_packages_are_replaced(registry, model, made, tmp_path):
         fetched(model, tmp_path / "volume", "--version", "7")
     with pytest.raises(NotFoundError, match="nothing is serving"):
         fetched(model, tmp_path / "volume")
+
+
+def test_a_pod_without_settings_fetches_the_package_that_was_proved(mlflow_url, model, made, tmp_path):
+    """By the registry's address alone; another digest than the one that it was told is refused."""
+    version = MlflowPackages(mlflow_url, volume=tmp_path).register(made)
+    there = ("--version", version.version, "--mlflow", mlflow_url, "--models", str(tmp_path))
+    fetched(model, tmp_path / "volume", *there, "--digest", version.digest)
+    assert files.digest(files.check(tmp_path / "volume", whole=True)) == version.digest
+    with pytest.raises(PermanentError, match="not the one that was proved"):
+        fetched(model, tmp_path / "other", *there, "--digest", "0" * 64)
+    assert not (tmp_path / "other").exists()

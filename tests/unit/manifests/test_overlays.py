@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,16 @@ def test_an_overlays_pools_can_be_placed_on(overlay):
     if kinds:
         assert all(pool.node_labels for pool in found)
         assert all(pool.taints for pool in found if pool.accelerator)
+
+
+@pytest.mark.parametrize("overlay", ACCELERATORS)
+def test_an_overlays_cluster_section_is_read(overlay, tmp_path):
+    """In the place of the base's, as its pods mount it: with images, and volumes that its class gives."""
+    for file in (KUBERNETES / "base" / "turnout.yaml", KUBERNETES / "overlays" / overlay / "cluster.yaml"):
+        shutil.copy(file, tmp_path)
+    found = load(tmp_path / "turnout.yaml").cluster
+    assert {"worker", "triton"} <= found.images.keys()
+    assert (found.packages.access_mode == "ReadWriteOnce") == (overlay == "laptop")
 
 
 def test_the_shipped_settings_are_read():

@@ -87,3 +87,17 @@ def test_an_unknown_kind_is_ready_by_its_own_condition_and_unknown_without_one()
     item = {"kind": "InferenceService", "metadata": {"name": "a"}, "status": {"conditions": [READY]}}
     assert readiness(item).ready
     assert readiness({**item, "status": {}}).words == "its status says nothing yet"
+
+
+def job(*conditions):
+    """A Job, whose status names no generation."""
+    return {"kind": "Job", "metadata": {"name": "a", "generation": 1}, "status": {"conditions": conditions}}
+
+
+def test_a_job_is_ready_when_it_is_done_and_hopeless_when_it_has_failed():
+    """Not while it runs, nor while one of its tries has failed."""
+    failed = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}
+    assert readiness(job({"type": "Complete", "status": "True"})).ready
+    assert readiness(job()).words == "it is not done yet"
+    found = readiness(job(failed))
+    assert (found.ready, found.hopeless, found.words) == (False, True, "BackoffLimitExceeded: m")
