@@ -12,6 +12,7 @@ from runtimes import Endpoint, wire
 from runtimes.triton import Triton, repository, server_name
 from turnout.domain.contract import Transformer, Wire
 from turnout.domain.errors import InvalidInputError, TemporaryError
+from turnout.fabric.own_processes import OwnProcesses
 from turnout.lab import faults
 
 MODEL, ATTEMPT = "digits", "digits-1"
@@ -212,3 +213,12 @@ def test_triton_stands_in_front_of_nothing(triton, contract):
     """It serves a package's directory; an endpoint is a bridge's matter."""
     with pytest.raises(InvalidInputError, match="bridge"):
         triton.deploy("digits-7", contract, Endpoint(host="127.0.0.1", port=1))
+
+
+def test_a_package_is_tried_where_no_lab_runs(contract, package):
+    """As in a flow's pod on a cluster: under a supervisor of this process alone, of which nothing is left."""
+    own = OwnProcesses()
+    tensor = {"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [1.0, 2.0, 3.0]}
+    with Triton(own.state, own)._trial(contract, package) as trying:
+        assert trying.answer({"inputs": [tensor]})["outputs"][0]["data"] == [123]
+    assert not own.state.root.exists()
