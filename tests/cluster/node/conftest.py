@@ -1,16 +1,18 @@
 """A cluster with a real node and everything that runs on it, one for all tests of this folder."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import namespaces
+from tests.cluster import namespaces, shipped
+from tests.cluster.node import installing
 from turnout.fabric import environments
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster.addons.names import NEEDS
-from turnout.lab.cluster.node import store
+from turnout.lab.cluster.node import overlay, store
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
 
@@ -53,3 +55,49 @@ def models(cluster: ControlPlane) -> Path:
     subprocess.run([python, train, "iris", folder / "iris", folder / "iris.json"], check=True)
     folder.chmod(0o755)
     return folder
+
+
+CONTRACT = """
+model: iris
+wire: v2
+inputs:
+  - {name: input-0, datatype: FP64, shape: [-1, 4]}
+outputs:
+  - {name: output-0, datatype: INT64, shape: [-1]}
+same_answer: {kind: labels}
+bounds: {errors: 0.02, slow: 0.05, differs: 0.02, slow_seconds: 1.0}
+rollout:
+  steps: [0.5]
+  step_longest_seconds: 240
+  gate_longest_seconds: 1800
+  shadow_samples: 60
+  shadow_longest_seconds: 240
+  capture_share: 0.5
+  noise_share: 1.0
+policy: {request_seconds: 30, try_seconds: 2.0, replayable: true}
+"""
+
+
+@pytest.fixture(scope="session")
+def directory(
+    cluster: ControlPlane, writer: Applier, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The overlay of this node, and in the namespace what a user gives."""
+    began = time.monotonic()
+    written = overlay.write(cluster.root, print)
+    print(f"turnout lab cluster overlay: {time.monotonic() - began:.0f} s")
+    contracts = tmp_path_factory.mktemp("contracts")
+    (contracts / "iris.yaml").write_text(CONTRACT)
+    writer.apply([shipped.NAMESPACE])
+    installing.give(cluster, contracts)
+    yield written
+    shipped.remove(writer)
+
+
+@pytest.fixture
+def installed(cluster: ControlPlane, directory: Path) -> Path:
+    """The overlay, installed: all of it runs. Harmless where it does."""
+    wait = f"{installing.WITHIN_SECONDS:g}"
+    done = installing.command(cluster, "install", str(directory), "--wait", wait)
+    assert done.returncode == 0, done.stderr
+    return directory

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
 
@@ -17,6 +16,7 @@ import pytest
 import yaml
 
 from tests.cluster import namespaces
+from tests.cluster.node.callers import ANSWERS, CLIENTS, WITHIN_SECONDS, Clients
 from tests.cluster.node.test_kserve import ROWS, runtime, service, volume
 from tests.waiting import until
 from turnout.lab.cluster.addons import objects
@@ -25,58 +25,7 @@ from turnout.settings_file import VARIABLE
 
 PORT = 8090
 """Of Turnout's Gateway at the node's address; KServe's ingress has port 80."""
-CLIENTS = 4
-PAUSE_SECONDS = 0.05
-ANSWERS = 25
-"""What each client has to be answered at an address before the next step."""
-WITHIN_SECONDS = 120.0
 PATH = "/v1/models/iris:predict"
-
-
-class Clients:
-    """Callers outside the cluster: each looks its address up for each request, and keeps every answer."""
-
-    def __init__(self, host, address):
-        """Know the host, and to what it resolves for each of them."""
-        self.host = host
-        self.resolved = [address] * CLIENTS
-        self.answers = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._call, args=(number,)) for number in range(CLIENTS)]
-
-    def __enter__(self):
-        """Begin to call."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error):
-        """Call no more."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def move(self, address, numbers=range(CLIENTS)):
-        """Let the host resolve to an address, for some of them; return when they were answered there."""
-        for number in numbers:
-            self.resolved[number] = address
-        begun = len(self.answers)
-        until(lambda: all(self._at(begun, n) >= ANSWERS for n in range(CLIENTS)), "answers", WITHIN_SECONDS)
-
-    def _at(self, begun, number):
-        """How often a client was answered where it now calls."""
-        now = self.answers[begun:]
-        return sum((number, self.resolved[number]) == (who, where) for who, where, _, _ in now)
-
-    def _call(self, number):
-        with httpx.Client(headers={"host": self.host}, timeout=30) as client:
-            while not self._over.wait(PAUSE_SECONDS):
-                where = self.resolved[number]
-                try:
-                    answer = client.post(f"http://{where}{PATH}", json={"instances": ROWS})
-                    self.answers.append((number, where, answer.status_code, answer.text))
-                except httpx.HTTPError as error:
-                    self.answers.append((number, where, 0, repr(error)))
 
 
 @pytest.fixture
@@ -163,7 +112,7 @@ def test_clients_move_to_the_gateway_and_back_and_none_is_failed(cluster, writer
     right = until(lambda: (a := answered(old, host)).status_code == 200 and a.text, "KServe", WITHIN_SECONDS)
     assert json.loads(right)["predictions"] == [0, 2]
     before = writer.call("GET", writer.path(legacy))["metadata"]["generation"]
-    with Clients(host, old) as clients:
+    with Clients(host, old, PATH, {"instances": ROWS}) as clients:
         clients.move(old)
         with step(clients, "registered"):
             status, said = turnout(settings, "register", "iris")

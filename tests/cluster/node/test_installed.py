@@ -1,16 +1,11 @@
 """Turnout's own parts on a real node, by the commands of docs/kubernetes.md: up, used, broken, and gone."""
 
-import os
-import re
-import subprocess
-import sys
 import time
-from contextlib import contextmanager
 
 import httpx
-import pytest
 
 from tests.cluster import shipped
+from tests.cluster.node.installing import WITHIN_SECONDS, command, prefect, run
 from tests.cluster.node.test_kserve import service
 from tests.waiting import until
 from turnout.fabric.kubernetes import kustomize
@@ -28,50 +23,6 @@ GATEWAY = {
     "kind": "Gateway",
     "metadata": {"name": "turnout", "namespace": "turnout"},
 }
-WORD = "turnout:a-word-of-the-users"
-GIVEN = (
-    ("secret", "generic", "turnout-postgres", "--from-literal=password=0123456789abcdef"),
-    ("secret", "generic", "turnout-prefect", f"--from-literal=auth-string={WORD}"),
-    ("secret", "generic", "turnout-objects", "--from-literal=access-key=turnout",
-     "--from-literal=secret-key=0123456789abcdef"),
-    ("configmap", "turnout-contracts"),
-    ("configmap", "turnout-owners", "--from-literal=owners.yaml=owners: {anna: {models: [iris]}}"),
-)  # fmt: skip
-"""What docs/kubernetes.md asks the user of the laptop's overlay for, less `kubectl -n turnout create`."""
-WITHIN_SECONDS = 600.0
-
-
-def command(cluster, verb, *arguments):
-    """The command, as a user calls it."""
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "turnout", verb, *arguments, "--kubeconfig", cluster.kubeconfig],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    print(f"turnout {verb}: {time.monotonic() - began:.0f} s\n{done.stdout}{done.stderr}")
-    return done
-
-
-@pytest.fixture(scope="module")
-def directory(cluster, writer):
-    """The overlay of this node, and in the namespace what a user gives."""
-    began = time.monotonic()
-    written = overlay.write(cluster.root, print)
-    print(f"turnout lab cluster overlay: {time.monotonic() - began:.0f} s")
-    writer.apply([shipped.NAMESPACE])
-    for each in GIVEN:
-        status, said = shipped.kubectl(cluster, "--namespace=turnout", "create", *each)
-        assert status == 0, said
-    yield written
-    shipped.remove(writer)
-
-
-@pytest.fixture
-def installed(cluster, directory):
-    """The overlay, installed: all of it runs. Harmless where it does."""
-    done = command(cluster, "install", str(directory), "--wait", f"{WITHIN_SECONDS:g}")
-    assert done.returncode == 0, done.stderr
-    return directory
 
 
 def test_all_of_it_runs_and_clients_reach_the_gateway(cluster, writer, installed):
@@ -98,37 +49,6 @@ def test_installed_again_nothing_changes(cluster, writer, installed):
     before = generations(writer, rendered)
     assert command(cluster, "install", str(installed)).returncode == 0
     assert generations(writer, rendered) == before
-
-
-@contextmanager
-def prefect(cluster):
-    """Prefect's API as its users reach it."""
-    forward = ("--namespace=turnout", "port-forward", "service/turnout-prefect", ":4200")
-    with subprocess.Popen(
-        [kustomize.kubectl(), f"--kubeconfig={cluster.kubeconfig}", *forward],
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            port = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())[1]
-            yield f"http://127.0.0.1:{port}/api"
-        finally:
-            process.terminate()
-
-
-def run(api, home, flow):
-    """Run a flow in the cluster and wait for its end; then what its page shows of the estate."""
-    env = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": WORD, "PREFECT_HOME": str(home)}
-    began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "run", f"{flow}/turnout", "--watch"],
-        env=os.environ | env, capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
-    )  # fmt: skip
-    print(f"prefect deployment run {flow}/turnout: {time.monotonic() - began:.0f} s")
-    assert done.returncode == 0, done.stdout + done.stderr
-    asked = {"artifacts": {"key": {"any_": [f"estate-{flow}"]}}}
-    answer = httpx.post(f"{api}/artifacts/latest/filter", json=asked, auth=tuple(WORD.split(":")))
-    return answer.raise_for_status().json()[0]["data"]
 
 
 def test_flows_run_in_the_cluster_on_its_own_estate(cluster, writer, space, installed, tmp_path):

@@ -124,4 +124,6 @@ def test_the_image_is_started_as_the_manifest_asks(service):
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert all(option in answer for option in container["args"] if option.startswith("--"))
     port = int(container["args"][container["args"].index("--port") + 1])
-    assert [one["containerPort"] for one in container["ports"]] == [port]
+    named = {each["name"]: each["containerPort"] for each in container["ports"]}
+    [probed] = [how["port"] for how in container["readinessProbe"].values() if isinstance(how, dict)]
+    assert named[probed] == port

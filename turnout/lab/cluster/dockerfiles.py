@@ -119,8 +119,8 @@ class _Builder:
         try:
             self._run(
                 "bud", "--isolation", "chroot", "--pull-never", "--layers",
-                # A machine behind a proxy trusts more authorities than the base does. What is written there (by
-                # Debian's ssl-cert) is not kept.
+                # A machine behind a proxy trusts more authorities than the base does. What is written there
+                # (Debian's ssl-cert does) is not kept.
                 "--volume", "/etc/ssl/certs:/etc/ssl/certs:O",
                 "--file", str(root / FOLDER / f"{name}.Dockerfile"), "--tag", reference, str(root),
             )  # fmt: skip

@@ -3,7 +3,8 @@ from pathlib import Path
 import yaml
 
 from turnout.fabric.kubernetes import kustomize
-from turnout.lab.cluster.node import overlay
+from turnout.lab.cluster.node import overlay, volumes
+from turnout.settings import load
 
 
 def images(item):
@@ -15,8 +16,10 @@ def images(item):
 def test_on_the_node_every_image_is_one_of_its_own(tmp_path: Path):
     """No pod of the overlay names an image of a registry, whatever the shipped manifests name."""
     built = {name: f"localhost/{dockerfile}:0" for name, dockerfile in overlay._IMAGES.items()}
+    candidates = {name: f"localhost/{dockerfile}:0" for name, dockerfile in overlay._CANDIDATES.items()}
     written = overlay._kustomization(tmp_path, built, "localhost/envoy:0", "198.18.0.2")
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(written))
+    for name, said in {"kustomization.yaml": written, **overlay._settings(candidates)}.items():
+        (tmp_path / name).write_text(yaml.safe_dump(said))
 
     found = {item["kind"] + item["metadata"]["name"]: item for item in kustomize.render(tmp_path)}
     named = {each for item in found.values() if "template" in item.get("spec", ()) for each in images(item)}
@@ -24,3 +27,12 @@ def test_on_the_node_every_image_is_one_of_its_own(tmp_path: Path):
     proxies = found["EnvoyProxyturnout"]["spec"]["provider"]["kubernetes"]
     assert proxies["envoyDeployment"]["container"]["image"] == "localhost/envoy:0"
     assert [each["port"] for each in found["Gatewayturnout"]["spec"]["listeners"]] == [overlay.PORT]
+    settings = tmp_path / "read"
+    settings.mkdir()
+    for name, text in found["ConfigMapturnout-settings"]["data"].items():
+        (settings / name).write_text(text)
+    read = load(settings / "turnout.yaml")
+    assert read.cluster.images == candidates
+    assert read.cluster.packages.storage_class == volumes.PACKAGES
+    assert read.gateway is not None
+    assert read.gateway.hostname == overlay.HOSTNAME

@@ -29,6 +29,10 @@ _IMAGES = {
     "postgres": "postgres",
 }
 """By the names that the manifests have for them: Dockerfiles."""
+_CANDIDATES = {"worker": "worker", "triton": "triton"}
+"""By the names that the settings have for what candidates are deployed with: Dockerfiles."""
+HOSTNAME = "{model}.models.example.com"
+"""What clients of this Gateway call."""
 _PROXY = "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/envoy-gateway-system/envoyproxies/turnout"
 
 
@@ -54,13 +58,38 @@ def write(root: Path, say: Progress) -> Path:
             remedy="Run: turnout lab cluster down, then: turnout lab cluster up --with gateway",
         )  # fmt: skip
     built = {name: images.build(dockerfile, say) for name, dockerfile in _IMAGES.items()}
+    candidates = {name: images.build(dockerfile, say) for name, dockerfile in _CANDIDATES.items()}
     directory = root / "overlay"
     with Applier(there.kubeconfig) as applier:
         proxy = applier.call("GET", _PROXY)["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]
+        for name, said in _settings(candidates).items():
+            whole.write(directory / name, yaml.safe_dump(said, sort_keys=False))
         written = _kustomization(directory, built, proxy["image"], there.gateway.rpartition(":")[0])
         whole.write(directory / "kustomization.yaml", yaml.safe_dump(written, sort_keys=False))
         volumes.ensure(applier, root / "volumes", kustomize.render(directory))
+        volumes.ensure_for_packages(applier, root / "volumes")
     return directory
+
+
+def _settings(candidates: dict[str, str]) -> dict[str, Object]:
+    """The settings by file: the base's own, with a Gateway for clients, and what candidates run on.
+
+    Args:
+        candidates: References of the images by the settings' names for them.
+    """
+    base = yaml.safe_load((kustomize.overlays().parent / "base" / "turnout.yaml").read_text())
+    gateway = {
+        "namespace": "turnout",
+        "name": "turnout",
+        "hostname": HOSTNAME,
+        "sentinel": "turnout-sentinel.turnout.svc:8080",
+        "shadow": "turnout-shadow.turnout.svc:9000",
+    }
+    packages = {"storage_class": volumes.PACKAGES, "access_mode": "ReadWriteOnce"}
+    return {
+        "turnout.yaml": {**base, "gateway": gateway},
+        "cluster.yaml": {"images": candidates, "packages": packages},
+    }
 
 
 def _kustomization(directory: Path, built: dict[str, str], proxy: str, address: str) -> Object:
@@ -85,6 +114,15 @@ def _kustomization(directory: Path, built: dict[str, str], proxy: str, address: 
             for name, reference in built.items()
             for new, _, tag in [reference.rpartition(":")]
         ],
+        "configMapGenerator": [
+            {
+                "name": "turnout-settings",
+                "namespace": "turnout",
+                "behavior": "merge",
+                "files": ["turnout.yaml", "cluster.yaml"],
+            }
+        ],
+        "generatorOptions": {"disableNameSuffixHash": True},
         "patches": [
             _patch(
                 "EnvoyProxy",

@@ -10,8 +10,13 @@ from pathlib import Path
 from turnout.fabric.kubernetes.apply import Applier, Object
 from turnout.lab.cluster.credentials import NODE_NAME
 
+PACKAGES = "turnout-packages"
+"""Storage class of the volumes that packages are brought to."""
+_PACKAGE_VOLUMES = 8
+_PACKAGE_SIZE = "2Gi"
 _MERGE = "application/merge-patch+json"
 _FREED = {"spec": {"claimRef": {"uid": None, "resourceVersion": None}}}
+_FORGOTTEN = {"spec": {"claimRef": None}}
 
 
 def ensure(applier: Applier, folder: Path, objects: Iterable[Object]) -> None:
@@ -27,12 +32,32 @@ def ensure(applier: Applier, folder: Path, objects: Iterable[Object]) -> None:
     """
     for claim in claims(objects):
         place = folder / claim["metadata"]["name"]
-        item = _volume(claim, place)
-        place.mkdir(parents=True, exist_ok=True)
-        (found,) = applier.apply([item])
-        if found.get("status", {}).get("phase") == "Released":
-            _empty(place)
-            applier.call("PATCH", applier.path(item), body=_FREED, content=_MERGE)
+        _ensure(applier, place, _volume(claim, place), _FREED)
+
+
+def ensure_for_packages(applier: Applier, folder: Path) -> None:
+    """Make volumes of the class `PACKAGES` for whichever claims ask for one; used ones are emptied.
+
+    Args:
+        applier: A connection that writes.
+        folder: Where their folders lie, on a disk of the node.
+
+    Raises:
+        TurnoutError: The API server does not take one, or does not answer.
+    """
+    for number in range(_PACKAGE_VOLUMES):
+        name = f"{PACKAGES}-{number}"
+        item = _local(name, folder / name, _PACKAGE_SIZE, ["ReadWriteOnce"])
+        item["spec"]["storageClassName"] = PACKAGES
+        _ensure(applier, folder / name, item, _FORGOTTEN)
+
+
+def _ensure(applier: Applier, place: Path, item: Object, freed: Object) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    (found,) = applier.apply([item])
+    if found.get("status", {}).get("phase") == "Released":
+        _empty(place)
+        applier.call("PATCH", applier.path(item), body=freed, content=_MERGE)
 
 
 def claims(objects: Iterable[Object]) -> Iterator[Object]:
@@ -51,20 +76,27 @@ def claims(objects: Iterable[Object]) -> Iterator[Object]:
 def _volume(claim: Object, place: Path) -> Object:
     """The volume that is kept for a claim, and for no other."""
     meta, spec = claim["metadata"], claim["spec"]
+    name, size = f"{meta['namespace']}-{meta['name']}", spec["resources"]["requests"]["storage"]
+    item = _local(name, place, size, spec["accessModes"])
+    item["spec"]["claimRef"] = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": meta["namespace"],
+        "name": meta["name"],
+    }
+    return item
+
+
+def _local(name: str, place: Path, size: str, modes: list[str]) -> Object:
+    """A volume that is a folder of the node."""
     here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [NODE_NAME]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": f"{meta['namespace']}-{meta['name']}"},
+        "metadata": {"name": name},
         "spec": {
-            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
-            "accessModes": spec["accessModes"],
-            "claimRef": {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "namespace": meta["namespace"],
-                "name": meta["name"],
-            },
+            "capacity": {"storage": size},
+            "accessModes": modes,
             "persistentVolumeReclaimPolicy": "Retain",
             "local": {"path": str(place)},
             "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [here]}]}},

@@ -1,0 +1,110 @@
+"""Turnout installed on the node by the commands of docs/kubernetes.md, and its Prefect as users reach it."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+
+from tests.cluster import shipped
+from turnout.fabric.environments import project_root
+from turnout.fabric.kubernetes import kustomize
+
+WORD = "turnout:a-word-of-the-users"
+OWNERS = "owners: {anna: {name: Anna, models: [iris]}}"
+WITHIN_SECONDS = 600.0
+
+
+def give(cluster, contracts):
+    """Make what docs/kubernetes.md asks the user of the laptop's overlay for.
+
+    Args:
+        cluster: The cluster.
+        contracts: Folder of the contracts.
+    """
+    for each in (
+        ("secret", "generic", "turnout-postgres", "--from-literal=password=0123456789abcdef"),
+        ("secret", "generic", "turnout-prefect", f"--from-literal=auth-string={WORD}"),
+        ("secret", "generic", "turnout-objects", "--from-literal=access-key=turnout",
+         "--from-literal=secret-key=0123456789abcdef"),
+        ("configmap", "turnout-contracts", f"--from-file={contracts}"),
+        ("configmap", "turnout-owners", f"--from-literal=owners.yaml={OWNERS}"),
+    ):  # fmt: skip
+        kubectl(cluster, "--namespace=turnout", "create", *each)
+
+
+def give_models(cluster, space):
+    """Let Turnout move the models of a namespace."""
+    kubectl(cluster, "label", "namespace", space, "turnout.dev/models=true")
+    rights = project_root() / "deployments" / "kubernetes" / "models"
+    kubectl(cluster, "apply", "--server-side", f"--namespace={space}", "-k", str(rights))
+
+
+def kubectl(cluster, *arguments):
+    """What kubectl says; it has to succeed."""
+    status, said = shipped.kubectl(cluster, *arguments)
+    assert status == 0, said
+    return said
+
+
+def in_worker(cluster, *arguments):
+    """What a command says in the worker's pod, the way users call it there."""
+    return kubectl(
+        cluster, "--namespace=turnout", "exec", "deploy/turnout-worker", "-c", "worker", "--", *arguments
+    )
+
+
+def command(cluster, verb, *arguments):
+    """The command, as a user calls it."""
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "turnout", verb, *arguments, "--kubeconfig", cluster.kubeconfig],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    print(f"turnout {verb}: {time.monotonic() - began:.0f} s\n{done.stdout}{done.stderr}")
+    return done
+
+
+@contextmanager
+def prefect(cluster):
+    """Prefect's API as its users reach it."""
+    forward = ("--namespace=turnout", "port-forward", "service/turnout-prefect", ":4200")
+    with subprocess.Popen(
+        [kustomize.kubectl(), f"--kubeconfig={cluster.kubeconfig}", *forward],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            port = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())[1]
+            yield f"http://127.0.0.1:{port}/api"
+        finally:
+            process.terminate()
+
+
+def start(api, home, flow, *arguments):
+    """What `prefect deployment run` says."""
+    env = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": WORD, "PREFECT_HOME": str(home)}
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "deployment", "run", f"{flow}/turnout", *arguments],
+        env=os.environ | env, capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
+    )  # fmt: skip
+    print(f"prefect deployment run {flow}/turnout: {time.monotonic() - began:.0f} s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def run(api, home, flow):
+    """Run a flow in the cluster and wait for its end; then what its page shows of the estate."""
+    start(api, home, flow, "--watch")
+    asked = {"artifacts": {"key": {"any_": [f"estate-{flow}"]}}}
+    return call(api, "POST", "artifacts/latest/filter", asked)[0]["data"]
+
+
+def call(api, method, path, body=None):
+    """What Prefect's API answers."""
+    answer = httpx.request(method, f"{api}/{path}", json=body, auth=tuple(WORD.split(":")), timeout=30)
+    return answer.raise_for_status().json()
