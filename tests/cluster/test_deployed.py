@@ -185,7 +185,10 @@ def pods_fail(applier, namespace):
         if pod["status"]["phase"] == "Pending":
             state = {"terminated": {"exitCode": 1, "reason": "Error"}}
             container = {"name": "fetch", "ready": False, "restartCount": 0, "image": "i", "imageID": ""}
-            pod["status"] |= {"phase": "Failed", "containerStatuses": [{**container, "state": state}]}
+            pod["status"] |= {
+                "phase": "Failed", "containerStatuses": [{**container, "state": state}],
+                "conditions": [{"type": "PodScheduled", "status": "True"}],
+            }  # fmt: skip
             with contextlib.suppress(ConflictError, NotFoundError):  # its controller was faster
                 applier.call("PUT", f"{path}/{pod['metadata']['name']}/status", body=pod)
 
