@@ -26,7 +26,7 @@ export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
 SERVED := runtimes registry
 
-.PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster clean
+.PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster test-installed clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -77,7 +77,11 @@ drills-short: $(CORE)  ## The same with one of each kind
 
 test-cluster: $(DEV)  ## A real control plane and scheduler, and what else needs root (built once, then from the cache)
 	$(BIN)/turnout lab cluster build
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest tests/cluster --ignore tests/cluster/node/test_installed.py
+
+test-installed: $(DEV)  ## Turnout itself on the cluster's node, by the commands of docs/kubernetes.md: large images
+	$(BIN)/turnout lab cluster build
+	$(BIN)/python -m pytest tests/cluster/node/test_installed.py
 
 clean:  ## End the lab of STATE and remove what was installed and written in the checkout
 	if [ -x $(BIN)/turnout ]; then $(BIN)/turnout lab down --state $(STATE); fi

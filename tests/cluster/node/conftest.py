@@ -1,5 +1,6 @@
 """A cluster with a real node and everything that runs on it, one for all tests of this folder."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     root: Path = tmp_path_factory.mktemp("node")
     with running(root, Shape(addons=tuple(NEEDS)), say=lambda line: print(line, flush=True)) as plane:
         yield plane
+    shutil.rmtree(
+        root / "containerd", ignore_errors=True
+    )  # gigabytes; pytest keeps the folders of three runs
 
 
 @pytest.fixture(scope="session")
@@ -57,27 +61,6 @@ def models(cluster: ControlPlane) -> Path:
     return folder
 
 
-CONTRACT = """
-model: iris
-wire: v2
-inputs:
-  - {name: input-0, datatype: FP64, shape: [-1, 4]}
-outputs:
-  - {name: output-0, datatype: INT64, shape: [-1]}
-same_answer: {kind: labels}
-bounds: {errors: 0.02, slow: 0.05, differs: 0.02, slow_seconds: 1.0}
-rollout:
-  steps: [0.5]
-  step_longest_seconds: 240
-  gate_longest_seconds: 1800
-  shadow_samples: 60
-  shadow_longest_seconds: 240
-  capture_share: 0.5
-  noise_share: 1.0
-policy: {request_seconds: 30, try_seconds: 2.0, replayable: true}
-"""
-
-
 @pytest.fixture(scope="session")
 def directory(
     cluster: ControlPlane, writer: Applier, tmp_path_factory: pytest.TempPathFactory
@@ -87,7 +70,7 @@ def directory(
     written = overlay.write(cluster.root, print)
     print(f"turnout lab cluster overlay: {time.monotonic() - began:.0f} s")
     contracts = tmp_path_factory.mktemp("contracts")
-    (contracts / "iris.yaml").write_text(CONTRACT)
+    (contracts / "iris.yaml").write_text(installing.CONTRACT)
     writer.apply([shipped.NAMESPACE])
     installing.give(cluster, contracts)
     yield written

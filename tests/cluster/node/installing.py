@@ -10,12 +10,30 @@ from contextlib import contextmanager
 import httpx
 
 from tests.cluster import shipped
-from turnout.fabric.environments import project_root
 from turnout.fabric.kubernetes import kustomize
 
 WORD = "turnout:a-word-of-the-users"
 OWNERS = "owners: {anna: {name: Anna, models: [iris]}}"
 WITHIN_SECONDS = 600.0
+CONTRACT = """
+model: iris
+wire: v2
+inputs:
+  - {name: input-0, datatype: FP64, shape: [-1, 4]}
+outputs:
+  - {name: output-0, datatype: INT64, shape: [-1]}
+same_answer: {kind: labels}
+bounds: {errors: 0.02, slow: 0.05, differs: 0.02, slow_seconds: 1.0}
+rollout:
+  steps: [0.5]
+  step_longest_seconds: 240
+  gate_longest_seconds: 1800
+  shadow_samples: 60
+  shadow_longest_seconds: 240
+  capture_share: 0.5
+  noise_share: 1.0
+policy: {request_seconds: 30, try_seconds: 2.0, replayable: true}
+"""
 
 
 def give(cluster, contracts):
@@ -36,25 +54,11 @@ def give(cluster, contracts):
         kubectl(cluster, "--namespace=turnout", "create", *each)
 
 
-def give_models(cluster, space):
-    """Let Turnout move the models of a namespace."""
-    kubectl(cluster, "label", "namespace", space, "turnout.dev/models=true")
-    rights = project_root() / "deployments" / "kubernetes" / "models"
-    kubectl(cluster, "apply", "--server-side", f"--namespace={space}", "-k", str(rights))
-
-
 def kubectl(cluster, *arguments):
     """What kubectl says; it has to succeed."""
     status, said = shipped.kubectl(cluster, *arguments)
     assert status == 0, said
     return said
-
-
-def in_worker(cluster, *arguments):
-    """What a command says in the worker's pod, the way users call it there."""
-    return kubectl(
-        cluster, "--namespace=turnout", "exec", "deploy/turnout-worker", "-c", "worker", "--", *arguments
-    )
 
 
 def command(cluster, verb, *arguments):

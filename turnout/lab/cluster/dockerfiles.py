@@ -49,6 +49,7 @@ def ensure(name: str, say: Progress) -> Path:
             builder.require_bases(say)
             say(f"building the image {name}")
             builder.build(name, reference(name), archive)
+            builder.drop_earlier(name, reference(name))
             _drop_earlier(archive, name)
     return archive
 
@@ -131,6 +132,13 @@ class _Builder:
         staged.unlink(missing_ok=True)
         self._run("push", reference, f"docker-archive:{staged}:{reference}")
         staged.replace(archive)
+
+    def drop_earlier(self, name: str, reference: str) -> None:
+        """Remove an image's earlier builds, with the layers that are not those of the latest one."""
+        own = f"localhost/{name}:"
+        for each in self._run("images", "--format", "{{.Name}}:{{.Tag}}").split():
+            if each.startswith(own) and each != reference:
+                self._run("rmi", each)
 
     def _remove_containers(self) -> None:
         """Remove what a build that failed, or was killed, has left mounted."""
