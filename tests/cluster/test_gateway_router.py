@@ -84,7 +84,10 @@ def test_the_httproute_is_the_truth(router, routes, model):
         "shielded": {f"{name}-legacy": 700_000, f"{name}-door": 300_000, f"{name}-fallback": 1},
     }
     router.roll_back(name, f"{name}-1", reason="x", by="x")
-    assert shares(routes.read(name)) == {"legacy": {f"{name}-legacy": 1_000_000}}
+    assert shares(routes.read(name)) == {
+        "legacy": {f"{name}-legacy": 1_000_000},
+        "shielded": {f"{name}-legacy": 1_000_000, f"{name}-fallback": 1},
+    }
     assert routes.models().count(name) == 1
 
 

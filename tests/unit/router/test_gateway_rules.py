@@ -44,6 +44,16 @@ def test_the_share_of_the_rules_is_the_weight(weight):
     assert made[0] == rules.legacy_rule("iris")
 
 
+def test_after_a_rollback_both_rules_lead_to_legacy_alone():
+    """A request whose first try failed meanwhile asks its rule again, which has no candidate any more."""
+    before = rules.rules(Standing(model="iris", attempt="iris-1", weight=0.5), RoutePolicy())
+    after = rules.ended("iris", RoutePolicy())
+    assert [rule["name"] for rule in after] == [rule["name"] for rule in before]
+    assert [rule["matches"] for rule in after] == [rule["matches"] for rule in before]
+    assert {ref["name"] for rule in after for ref in rule["backendRefs"]} == {"iris-legacy", "iris-fallback"}
+    assert rules.found({"metadata": {"name": "iris"}, "spec": {"rules": after}}) == 0
+
+
 def test_a_failed_try_is_legacys_next():
     """One more try at the next priority, where legacy stands alone; no limit of the proxy is in the way."""
     backends = of(

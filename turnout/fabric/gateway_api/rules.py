@@ -5,8 +5,8 @@
                by weight, and legacy again as the fallback of both
 
 A rule that matches more closely goes first (Gateway API), so requests that are too large to be kept for a
-second try, or of unknown size, stay on legacy. A rollback takes the second rule away, and nothing else has to
-move.
+second try, or of unknown size, stay on legacy. A rollback takes the candidate's door out of the second rule,
+and nothing else has to move.
 """
 
 from turnout.domain.route import RoutePolicy
@@ -46,8 +46,17 @@ def rules(standing: Standing, policy: RoutePolicy) -> list[Object]:
     return [legacy, _shielded(standing.model, share, policy)] if share else [legacy]
 
 
+def ended(model: str, policy: RoutePolicy) -> list[Object]:
+    """The rules after a rollback: the second one stays, with nothing but legacy in it.
+
+    A request whose first try fails at that moment asks the cluster of its rule again; were that gone, its
+    client would get a 503. The next opening takes the rule away.
+    """
+    return [legacy_rule(model), _shielded(model, 0, policy)]
+
+
 def legacy_rule(model: str) -> Object:
-    """The rule that is all there is after a rollback."""
+    """The rule that matches everything, and leads to legacy."""
     return {
         "name": LEGACY,
         "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
@@ -79,7 +88,7 @@ def _shielded(model: str, share: int, policy: RoutePolicy) -> Object:
         "matches": [*({**path, "method": one} for one in _WITHOUT_BODY), {**path, "headers": [size]}],
         "backendRefs": [
             _ref(legacy_backend(model), MILLION - share),
-            _ref(door_backend(model), share),
+            *([_ref(door_backend(model), share)] if share else []),
             _ref(fallback_backend(model), 1),
         ],
     }
