@@ -93,14 +93,10 @@ def _served(assignment, pool, heads=None):
     )  # fmt: skip
 
 
-def _pods(applier, namespace, instance=None):
-    """Pods of a namespace, or of one attempt in it; a Ray head takes none of the pool."""
+def _pods(applier, namespace, labels):
+    """Pods with labels; a Ray head, which takes none of the pool, has not all of them."""
     found = applier.call("GET", f"/api/v1/namespaces/{namespace}/pods")["items"]
-    return [
-        pod
-        for pod in found
-        if instance in (None, pod["metadata"]["labels"].get("app.kubernetes.io/instance"))
-    ]
+    return [pod for pod in found if labels.items() <= pod["metadata"]["labels"].items()]
 
 
 def _unschedulable(pod):
@@ -121,7 +117,7 @@ def _carry_out(applier, assignment, pool, heads):
     expected = assignment.replicas * assignment.hosts
 
     def decided():
-        mine = _pods(applier, assignment.namespace, served.name)
+        mine = _pods(applier, assignment.namespace, served.labels)
         known = [pod for pod in mine if pod["spec"].get("nodeName") or _unschedulable(pod)]
         return known if len(known) == len(mine) == expected else None
 
@@ -168,15 +164,15 @@ def _waits(applier, one, pool, why, number):
     )  # fmt: skip
     served = _served(assignment, pool.model_copy(update={"resource": chips}))
     spec = pods.pod(served, {"name": "any"})
-    applier.apply([pods.deployment(served, spec)])
+    applier.apply([pods.deployment(served, spec, start_seconds=60)])
     message = until(
-        lambda: next(filter(None, map(_unschedulable, _pods(applier, one.key[0], served.name))), None),
+        lambda: next(filter(None, map(_unschedulable, _pods(applier, one.key[0], served.labels))), None),
         f"a refusal of {served.name}",
         WITHIN_SECONDS,
     )
     lacking = _lacking(why, one.demand, chips)
     assert any(f"Insufficient {resource}" in message for resource in lacking), (pool.name, why, message)
-    applier.delete(pods.deployment(served, spec))
+    applier.delete(pods.deployment(served, spec, start_seconds=60))
 
 
 def _lacking(why, demand, chips):

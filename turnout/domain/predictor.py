@@ -106,14 +106,13 @@ def _by_format(found: InferenceService, model: Model) -> Served:
         is_declared=model.protocol_version is not None,
         format_name=name,
         format_version=version,
-        model_format=f"{name} {version}" if version else name,
+        model_format=_format(f"{name} {version}" if version else name, model.runtime_version),
         **runtime,
     )
 
 
 def _by_name(found: InferenceService, form: str, implementation: Implementation) -> Served:
     """`predictor.sklearn` and the like."""
-    version = implementation.runtime_version
     return Served(
         framework=form,
         container=implementation,
@@ -121,9 +120,13 @@ def _by_name(found: InferenceService, form: str, implementation: Implementation)
         protocol=implementation.protocol_version or ("v2" if form in _V2_FORMS else "v1"),
         is_declared=implementation.protocol_version is not None or form in _V2_FORMS,
         format_name=form,
-        model_format=f"{form} (runtime {version})" if version else form,
+        model_format=_format(form, implementation.runtime_version),
         **_runtime(found),
     )
+
+
+def _format(name: str, runtime_version: str | None) -> str:
+    return f"{name} (runtime {runtime_version})" if runtime_version else name
 
 
 def _custom(found: InferenceService) -> Served:
