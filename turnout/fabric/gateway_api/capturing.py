@@ -8,7 +8,7 @@ captures, never a request.
 
 from turnout.domain.route import Backend
 from turnout.fabric.gateway_api.place import ENVOY_GATEWAY, GATEWAY_API, Object, Place, metadata
-from turnout.fabric.gateway_api.policies import is_address
+from turnout.fabric.gateway_api.policies import endpoint
 
 _VERSION = f"{ENVOY_GATEWAY}/v1alpha1"
 REQUEST_ATTRIBUTES = ["xds.route_metadata"]
@@ -25,8 +25,6 @@ def capture(place: Place, model: str, shadow: Backend) -> list[Object]:
         model: The model.
         shadow: Where the shadow service receives.
     """
-    kind = "ip" if is_address(shadow.host) else "fqdn"
-    where = {"address" if kind == "ip" else "hostname": shadow.host, "port": shadow.port}
     processing = {
         "request": {"body": "Streamed", "attributes": REQUEST_ATTRIBUTES},
         "response": {"body": "Streamed", "attributes": RESPONSE_ATTRIBUTES},
@@ -43,7 +41,7 @@ def capture(place: Place, model: str, shadow: Backend) -> list[Object]:
             "apiVersion": _VERSION,
             "kind": "Backend",
             "metadata": metadata(place, model, capture_name(model)),
-            "spec": {"endpoints": [{kind: where}], "appProtocols": ["gateway.envoyproxy.io/h2c"]},
+            "spec": {"endpoints": [endpoint(shadow)], "appProtocols": ["gateway.envoyproxy.io/h2c"]},
         },
         {
             "apiVersion": _VERSION,

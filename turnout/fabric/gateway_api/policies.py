@@ -38,7 +38,7 @@ NOT_REACHED = 598
 def for_model(place: Place, registration: Registration) -> list[Object]:
     """What a registered model needs before any migration, in the order of their use."""
     model = registration.model
-    stable = _endpoint(registration.stable)
+    stable = endpoint(registration.stable)
     return [
         _backend(place, model, legacy_backend(model), stable),
         _backend(place, model, fallback_backend(model), stable, fallback=True),
@@ -87,7 +87,8 @@ def door_socket(model: str) -> str:
     return f"@turnout/{model}"
 
 
-def _endpoint(backend: Backend) -> Object:
+def endpoint(backend: Backend) -> Object:
+    """Where a Backend leads: an address, or a name that is resolved."""
     if is_address(backend.host):
         return {"ip": {"address": backend.host, "port": backend.port}}
     return {"fqdn": {"hostname": backend.host, "port": backend.port}}
