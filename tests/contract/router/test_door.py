@@ -7,10 +7,12 @@ hands both to its proxies is for tests where it runs.
 
 import asyncio
 import collections
+import contextlib
 import io
 import json
 import subprocess
 import time
+from functools import partial
 
 import aiohttp
 import httpx
@@ -99,22 +101,31 @@ class Proxy:
         return answers
 
 
-@pytest.fixture
-def proxy(tmp_path, legacy, candidate):
-    """Starts an Envoy with these settings; it ends with the test."""
+@contextlib.contextmanager
+def starting(make):
+    """Starts the Envoys that are made, each with settings of its own; they end with the block."""
     made = []
 
     def start(*, armed=True, **more):
-        one = Proxy(tmp_path, legacy, candidate, **more)
+        one = make(**more)
         made.append(one)
         if armed:
             one.word.armed.add("iris-1")
         one.start()
         return one
 
-    yield start
-    for one in made:
-        one.stop()
+    try:
+        yield start
+    finally:
+        for one in made:
+            one.stop()
+
+
+@pytest.fixture
+def proxy(tmp_path, legacy, candidate):
+    """Starts an Envoy with these settings; it ends with the test."""
+    with starting(partial(Proxy, tmp_path, legacy, candidate)) as start:
+        yield start
 
 
 def _address(host, port):

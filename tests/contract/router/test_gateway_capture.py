@@ -8,7 +8,7 @@ import collections
 
 import pytest
 
-from tests.contract.router.test_door import Proxy, _address, _until
+from tests.contract.router.test_door import Proxy, _address, _until, starting
 from tests.contract.router.test_proxy_records import route_metadata
 from turnout.domain.requests import Arm
 from turnout.domain.route import Backend
@@ -57,9 +57,8 @@ def processor(port):
 @pytest.fixture
 def capturing(tmp_path, legacy, candidate):
     """Starts an Envoy whose exchanges are captured by a share; it ends with the test."""
-    made = []
 
-    def start(share, port):
+    def make(share, port):
         def configured(config, _, door_port):
             handing, cluster = processor(port)
             front = config["static_resources"]["listeners"][0]
@@ -70,22 +69,17 @@ def capturing(tmp_path, legacy, candidate):
             config["static_resources"]["clusters"].append(cluster)
             return config
 
-        one = Proxy(tmp_path, legacy, candidate, configured=configured)
-        made.append(one)
-        one.word.armed.add("iris-1")
-        one.start()
-        return one
+        return Proxy(tmp_path, legacy, candidate, configured=configured)
 
-    yield start
-    for one in made:
-        one.stop()
+    with starting(make) as start:
+        yield start
 
 
 async def test_exchanges_are_captured_with_their_arms(capturing, candidate):
     """Each whole, with who answered; where the candidate failed, its client's answer is told as legacy's."""
     exchanges, dropped, port = [], [], ports.pick()
     server = await serve(Receiver(exchanges.append, lambda *why: dropped.append(why)), port=port)
-    proxy = await asyncio.to_thread(capturing, 1.0, port)
+    proxy = await asyncio.to_thread(capturing, share=1.0, port=port)
     await _until(proxy, "candidate")
     await asyncio.sleep(1)
     exchanges.clear()
@@ -110,7 +104,7 @@ async def test_a_share_is_captured_and_no_client_waits(capturing):
     """About a quarter; with the service gone every client is answered all the same."""
     exchanges, port = [], ports.pick()
     server = await serve(Receiver(exchanges.append, lambda *_: None), port=port)
-    proxy = await asyncio.to_thread(capturing, 0.25, port)
+    proxy = await asyncio.to_thread(capturing, share=0.25, port=port)
     answers = await proxy.send(400)
     await asyncio.sleep(1)
     assert sum(answers.values()) == 400

@@ -7,12 +7,13 @@ route's metadata are what Envoy Gateway makes of EnvoyProxy, EnvoyPatchPolicy an
 import asyncio
 import collections
 import time
+from functools import partial
 
 import httpx
 import pytest
 import yaml
 
-from tests.contract.router.test_door import Proxy, _address, _until
+from tests.contract.router.test_door import Proxy, _address, _until, starting
 from turnout.domain.requests import Arm
 from turnout.domain.route import Backend, Registration
 from turnout.fabric.environments import project_root
@@ -147,19 +148,8 @@ def configured(config, proxy, port):
 @pytest.fixture
 def telling(tmp_path, legacy, candidate):
     """Starts an Envoy that tells; it ends with the test."""
-    made = []
-
-    def start(*, armed=True, **more):
-        one = Telling(tmp_path, legacy, candidate, configured=configured, **more)
-        made.append(one)
-        if armed:
-            one.word.armed.add("iris-1")
-        one.start()
-        return one
-
-    yield start
-    for one in made:
-        one.stop()
+    with starting(partial(Telling, tmp_path, legacy, candidate, configured=configured)) as start:
+        yield start
 
 
 async def told_of(proxy, count, seconds=10):
