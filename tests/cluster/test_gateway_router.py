@@ -13,7 +13,7 @@ import time
 import pytest
 import yaml
 
-from tests.contract.router.conftest import Model, free_port
+from tests.contract.router.conftest import Model
 from tests.contract.router.test_router import *  # noqa: F403 -- the contract: every one of its tests runs here
 from tests.contract.router.test_router import raise_to
 from turnout.domain.errors import InvalidInputError, RefusedError, TemporaryError, UnreachableError
@@ -53,10 +53,11 @@ def router(control_plane, place):
 
 @pytest.fixture
 def model():
-    """A model that no other test uses, its legacy servers behind a Service's name."""
-    name = f"iris{next(_NUMBERS)}-{os.getpid()}"
+    """A model that no other test uses, its legacy servers behind a Service's name; nobody listens."""
+    number = next(_NUMBERS)
+    name = f"iris{number}-{os.getpid()}"
     stable = Backend(name=f"{name}-legacy", host=f"{name}.models.svc", port=80)
-    return Model(name, Registration(model=name, listen_port=free_port(), stable=stable))
+    return Model(name, Registration(model=name, listen_port=20_000 + number, stable=stable))
 
 
 @pytest.fixture

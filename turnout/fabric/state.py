@@ -125,6 +125,11 @@ class State:
         return self.root / "deployed"
 
     @property
+    def pinned(self) -> Path:
+        """What each pinned InferenceService of a cluster had as its least."""
+        return self.root / "pinned"
+
+    @property
     def data_docs(self) -> Path:
         """Great Expectations' pages about the evidence, a folder a model."""
         return self.root / "data_docs"

@@ -51,12 +51,18 @@ def test_silence_and_other_gateways_words_are_awaited():
 
 def test_what_the_controller_does_not_take_is_said_at_once():
     """A refusal is an error with the controller's own words, never waited for."""
-    with pytest.raises(RefusedError, match="ResolvedRefs: BackendNotFound: m"):
+    with pytest.raises(RefusedError, match="ResolvedRefs: InvalidKind: m"):
         Conditions(PLACE).lacking(
-            route(condition("Accepted"), condition("ResolvedRefs", "False", reason="BackendNotFound"))
+            route(condition("Accepted"), condition("ResolvedRefs", "False", reason="InvalidKind"))
         )
     with pytest.raises(RefusedError, match="enableEnvoyPatchPolicy"):
         Conditions(PLACE).lacking(door(condition("Accepted", "False", reason="Disabled")))
+
+
+def test_a_backend_that_the_controller_has_not_seen_yet_is_awaited():
+    """It was written a moment before its route, and the controller hears of the two apart."""
+    unseen = route(condition("Accepted"), condition("ResolvedRefs", "False", reason="BackendNotFound"))
+    assert "ResolvedRefs: BackendNotFound: m" in Conditions(PLACE).lacking(unseen)
 
 
 def test_a_door_is_reported_once_the_proxies_have_it():

@@ -5,8 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from turnout.domain.route import Backend, Opening, Registration, RoutePolicy
-from turnout.fabric.gateway_api import door, policies, rules
+from turnout.domain.route import Backend, Opening, Registration, RouteChange, RoutePolicy, Tombstone
+from turnout.fabric.gateway_api import deciding, door, policies, record, rules
 from turnout.fabric.gateway_api.place import Place
 from turnout.fabric.router.standing import Standing
 
@@ -47,11 +47,32 @@ def test_the_share_of_the_rules_is_the_weight(weight):
 def test_after_a_rollback_both_rules_lead_to_legacy_alone():
     """A request whose first try failed meanwhile asks its rule again, which has no candidate any more."""
     before = rules.rules(Standing(model="iris", attempt="iris-1", weight=0.5), RoutePolicy())
-    after = rules.ended("iris", RoutePolicy())
+    after = rules.rules(Standing(model="iris"), RoutePolicy(), kept=True)
     assert [rule["name"] for rule in after] == [rule["name"] for rule in before]
     assert [rule["matches"] for rule in after] == [rule["matches"] for rule in before]
     assert {ref["name"] for rule in after for ref in rule["backendRefs"]} == {"iris-legacy", "iris-fallback"}
     assert rules.found({"metadata": {"name": "iris"}, "spec": {"rules": after}}) == 0
+
+
+def test_no_rule_is_ever_taken_away():
+    """Neither at the end of an attempt, nor when the next one is opened, nor by registering again."""
+    route = deciding.opening(deciding.found(PLACE, IRIS), OPENING)
+    assert not rules.is_shielded(route)
+    read = record.parse(route).version
+    raised = deciding.change(
+        route, RouteChange(model="iris", attempt="iris-1", read_version=read, weight=0.5)
+    )
+    patch = deciding.ending(
+        raised, Tombstone(model="iris", attempt="iris-1", reason="errors", by="sentinel", at_seconds=1.0)
+    )
+    (after,) = [step["value"] for step in patch if step["path"] == "/spec/rules"]
+    ended = deciding.found(PLACE, IRIS) | {"spec": {"rules": after}}
+    opened = deciding.opening(ended, OPENING.model_copy(update={"attempt": "iris-2"}))
+    moved = deciding.registered(opened, PLACE, IRIS.model_copy(update={"stable": SENTINEL}))
+    for each in (raised, ended, opened, moved):
+        assert [rule["name"] for rule in each["spec"]["rules"]] == ["legacy", "shielded"]
+    for each in (ended, opened, moved):
+        assert rules.found(each) == 0
 
 
 def test_a_failed_try_is_legacys_next():
@@ -106,6 +127,14 @@ def test_the_door_only_adds_and_opens_by_the_sentinels_word():
     address = listener["address"]["socket_address"]
     assert (address["address"], address["port_value"]) == ("127.0.0.1", IRIS.listen_port)
     assert policies.door_endpoint(IRIS) == {"fqdn": {"hostname": "iris.localhost", "port": IRIS.listen_port}}
+
+
+def test_a_door_may_come_before_its_candidate():
+    """Envoy would refuse a listener whose cluster it does not know, and keep that of the last attempt."""
+    [manager] = door._listener(IRIS, OPENING)["filter_chains"][0]["filters"]
+    assert manager["typed_config"]["route_config"]["validate_clusters"] is False
+    never_sent = manager["typed_config"]["local_reply_config"]["mappers"][0]
+    assert "NC" in never_sent["filter"]["response_flag_filter"]["flags"]
 
 
 def test_a_first_try_is_limited_at_the_door_alone():

@@ -13,7 +13,7 @@ from turnout.domain.route import Opening, Registration, RouteChange, Tombstone
 from turnout.fabric.gateway_api import record
 from turnout.fabric.gateway_api.place import GATEWAY_API, Object, Place, metadata
 from turnout.fabric.gateway_api.record import NONE, Record, number_of, over_key, parse, words
-from turnout.fabric.gateway_api.rules import ended
+from turnout.fabric.gateway_api.rules import is_shielded, rules
 from turnout.fabric.gateway_api.told import ANNOTATION, told
 from turnout.fabric.router.refusals import occupied, tombstoned
 from turnout.fabric.router.standing import Standing, changed, opened
@@ -110,7 +110,7 @@ def _legacy(known: Record) -> Patch:
     text = str(told(known.legacy, known.registration))
     after = {record.ATTEMPT: NONE, record.LIVE: NONE, record.OPENING: NONE, ANNOTATION: text}
     return [
-        {"op": "replace", "path": "/spec/rules", "value": ended(known.registration.model, known.policy)},
+        {"op": "replace", "path": "/spec/rules", "value": rules(known.legacy, known.policy, kept=True)},
         *({"op": "add", "path": _annotation(key), "value": value} for key, value in after.items()),
     ]
 
@@ -143,7 +143,7 @@ def _written(route: Object, known: Record) -> Object:
     """A route with a record in it, and everything else as it was."""
     made = copy.deepcopy(route)
     made["metadata"]["annotations"] = {**(route["metadata"].get("annotations") or {}), **known.annotations()}
-    made["spec"]["rules"] = known.rules()
+    made["spec"]["rules"] = known.rules(kept=is_shielded(route))
     return made
 
 

@@ -74,11 +74,18 @@ def _connections(opening: Opening) -> dict[str, Any]:
     return {
         "@type": envoy_names.extension("filters.network.http_connection_manager.v3.HttpConnectionManager"),
         "stat_prefix": f"turnout-{opening.model}",
-        "route_config": {"name": opening.attempt, "virtual_hosts": [_host(opening)]},
+        # A listener that came before its cluster would be refused, and that of the last attempt stay.
+        "route_config": {
+            "name": opening.attempt,
+            "virtual_hosts": [_host(opening)],
+            "validate_clusters": False,
+        },
         "server_header_transformation": "PASS_THROUGH",
         "generate_request_id": False,
         "drain_timeout": "1s",
-        "local_reply_config": {"mappers": [_answered(NEVER_SENT, "UH"), _answered(NOT_REACHED, "UF", "UO")]},
+        "local_reply_config": {
+            "mappers": [_answered(NEVER_SENT, "UH", "NC"), _answered(NOT_REACHED, "UF", "UO")]
+        },
         "http_filters": [_ROUTER],
     }
 

@@ -114,9 +114,9 @@ class Record(BaseModel):
             **{over_key(number): words(each) for number, each in self.over.items()},
         }
 
-    def rules(self) -> list[Object]:
+    def rules(self, *, kept: bool = False) -> list[Object]:
         """The rules that give the decided weight."""
-        return rules.rules(self.now, self.policy)
+        return rules.rules(self.now, self.policy, kept=kept)
 
 
 def number_of(attempt: str) -> int:

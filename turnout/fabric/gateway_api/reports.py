@@ -34,7 +34,7 @@ _WANTED = {
     "HTTPRoute": ("Accepted", "ResolvedRefs"),
     "EnvoyPatchPolicy": ("Accepted", "Programmed"),
 }
-_PASSING = frozenset({"ResourceNotFound", "Pending"})
+_PASSING = frozenset({"ResourceNotFound", "BackendNotFound", "Pending"})
 """Reasons of a condition that is not met yet, and will be."""
 
 

@@ -1,12 +1,13 @@
 """The rules of a model's HTTPRoute: where requests go at a weight.
 
     legacy     always there, matches everything: its cluster stays warm whatever happens
-    shielded   there while a weight stands, matches what could be sent twice: legacy and the candidate's door
-               by weight, and legacy again as the fallback of both
+    shielded   there from the first weight on, matches what could be sent twice: legacy and the candidate's
+               door by weight, and legacy again as the fallback of both
 
 A rule that matches more closely goes first (Gateway API), so requests that are too large to be kept for a
 second try, or of unknown size, stay on legacy. A rollback takes the candidate's door out of the second rule,
-and nothing else has to move.
+and nothing else has to move. No rule is ever taken away: Envoy learns of the end of its cluster before it
+learns that no route leads there, and in between clients would get a 503.
 """
 
 from turnout.domain.route import RoutePolicy
@@ -34,25 +35,22 @@ def door_backend(model: str) -> str:
     return f"{model}-door"
 
 
-def rules(standing: Standing, policy: RoutePolicy) -> list[Object]:
+def rules(standing: Standing, policy: RoutePolicy, *, kept: bool = False) -> list[Object]:
     """The rules of a route.
 
     Args:
         standing: The state.
         policy: Of the live attempt, or of the model.
+        kept: Whether the second rule is there already; without a weight it leads to legacy alone.
     """
     legacy = legacy_rule(standing.model)
     share = millionths(standing.weight)
-    return [legacy, _shielded(standing.model, share, policy)] if share else [legacy]
+    return [legacy, _shielded(standing.model, share, policy)] if share or kept else [legacy]
 
 
-def ended(model: str, policy: RoutePolicy) -> list[Object]:
-    """The rules after a rollback: the second one stays, with nothing but legacy in it.
-
-    A request whose first try fails at that moment asks the cluster of its rule again; were that gone, its
-    client would get a 503. The next opening takes the rule away.
-    """
-    return [legacy_rule(model), _shielded(model, 0, policy)]
+def is_shielded(route: Object) -> bool:
+    """Whether a route has the second rule."""
+    return any(rule.get("name") == SHIELDED for rule in route["spec"].get("rules", []))
 
 
 def legacy_rule(model: str) -> Object:
