@@ -1,9 +1,10 @@
 # Prefect's server and worker, and every flow run: the checkout, its core environment, the environment that legacy
-# model files are opened in (a pickle is code, so never in the flow's own process), and Triton, which proves packages.
+# model files are opened in (a pickle is code, so never in the flow's own process), and what proves packages: Triton,
+# and what Python models for Ray Serve run in. Whoever has none of those leaves the last out, and 1 GB:
+# --build-arg ENVIRONMENTS="convert triton".
 # Build from the root of the checkout: docker build -f deployments/images/worker.Dockerfile -t turnout-worker:local .
-# Python models for Ray Serve are proved with --build-arg ENVIRONMENTS="convert triton ray-models".
 FROM python:3.11-slim-bookworm AS built
-ARG ENVIRONMENTS="convert triton"
+ARG ENVIRONMENTS="convert triton ray-models"
 COPY locks /opt/turnout/project/locks
 RUN python -m venv /tmp/installer
 RUN /tmp/installer/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r /opt/turnout/project/locks/uv.txt
@@ -24,6 +25,8 @@ ENV TURNOUT_ROOT=/opt/turnout/project TURNOUT_UV=/tmp/installer/bin/uv XDG_CACHE
 RUN cd /opt/turnout/project && for name in $ENVIRONMENTS; do /opt/turnout/core/bin/python -c "import sys; from turnout.fabric import environments; environments.ensure(sys.argv[1], print)" "$name"; done
 
 FROM python:3.11-slim-bookworm
+# The stub of Triton's Python backend loads it; Debian's own Python comes without.
+RUN ldconfig -p | grep -q libpython3.11.so.1.0 || (apt-get update && apt-get install --yes --no-install-recommends libpython3.11 && rm -rf /var/lib/apt/lists/*)
 RUN useradd --uid 65532 --no-create-home --shell /usr/sbin/nologin turnout
 COPY --from=built /opt/turnout /opt/turnout
 COPY turnout /opt/turnout/project/turnout

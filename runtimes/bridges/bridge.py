@@ -22,6 +22,13 @@ from runtimes.bridges.bodies import MalformedError
 from runtimes.bridges.lines import Bridged, Handled, Line, line
 
 UNAVAILABLE, TIMED_OUT, FAILED = 503, 504, 502
+_CHANNEL = [
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
+"""All addresses of a name in turn, for a connection alone leads to one replica; bodies of any size, as is
+Triton's client's own default."""
 
 
 class BridgeError(Exception):
@@ -47,7 +54,7 @@ class Bridge:
         self._lines = {name: line(found) for name, found in table.get("models", {}).items()}
         wanted = {one.address for one in self._lines.values() if isinstance(one, Bridged)}
         for address in wanted - self._clients.keys():
-            self._clients[address] = InferenceServerClient(address)
+            self._clients[address] = InferenceServerClient(address, channel_args=_CHANNEL)
         for address in self._clients.keys() - wanted:
             with suppress(grpc.RpcError):
                 await self._clients.pop(address).close()

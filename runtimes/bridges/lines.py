@@ -12,7 +12,7 @@ class Bridged(BaseModel):
 
     Attributes:
         attempt: The attempt that it belongs to.
-        address: gRPC address of the runtime, `host:port`.
+        address: gRPC address of the runtime, `host:port`, or `dns:///name:port` for all that the name has.
         model: Name of the model there.
         input: Tensor that the instances become.
         output: Tensor that the predictions are made of.

@@ -28,7 +28,7 @@ def manifests(served: Served) -> tuple[Object, ...]:
     if runtime is TargetRuntime.TRITON:
         return triton.manifests(served)
     if runtime is TargetRuntime.RAY_SERVE:
-        return ray_serve.manifests(served, ray_serve.application(served))
+        return ray_serve.manifests(served, *ray_serve.applications(served))
     if runtime is TargetRuntime.VLLM and served.assignment.hosts == 1:
         return vllm.manifests(served)
     if runtime is TargetRuntime.VLLM:

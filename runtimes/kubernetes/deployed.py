@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtimes import Endpoint, Made, Runtime, Source
+from runtimes.bridges.lines import Line
 from runtimes.kubernetes import manifests, pods, ray_serve, triton, vllm, volume
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served, object_name
 from runtimes.kubernetes.volume import FILLED, Filling
+from runtimes.ray_serve import bridging
 from turnout.domain.assignment import Assignment
 from turnout.domain.contract import Contract
-from turnout.domain.errors import InvalidInputError, NotFoundError, TemporaryError, UnsupportedError
+from turnout.domain.errors import InvalidInputError, NotFoundError, TemporaryError
 from turnout.domain.package import PackageManifest, PackageVersion
 from turnout.domain.pools import Pool
 from turnout.domain.targets import TargetRuntime
@@ -116,34 +119,29 @@ class Deployed:
         return self._lab.package(source, directory, say)
 
     def deploy(self, attempt: str, contract: Contract, directory: Path | Endpoint) -> Endpoint:
-        """Bring the package to the cluster and what serves it up; harmless when it is so already.
+        """Bring the package to the cluster and what serves it up, or a bridge alone in front of an endpoint.
+
+        Harmless when it is so already.
 
         Returns:
             Where it is called: the address of its Service, which stays as long as the attempt's objects.
 
         Raises:
-            UnsupportedError: Its clients need a bridge, its pods cannot reach its files, or the runtime
-                cannot do this on the pool.
-            InvalidInputError: An image is not named, the package could not be fetched whole, or what was
-                applied will never be ready; the message says why.
+            UnsupportedError: No bridge speaks what its clients speak, its pods cannot reach its files, or the
+                runtime cannot do this on the pool.
+            InvalidInputError: An image is not named, an endpoint cannot be bridged, the package could not be
+                fetched whole, or what was applied will never be ready; the message says why.
             RefusedError: The plan places no such model, or the API server permits it not.
             TemporaryError: It was not ready in time; the message says why.
         """
-        manifest = self._bridgeless(attempt, directory)
         where = self._site.placed(attempt, contract.model)
+        if isinstance(directory, Endpoint):
+            return self._up(self._in_front(attempt, contract, directory, where))
+        manifest = files.read(directory)
         filling = self._filling(attempt, manifest, where)
-        served = Served(
-            attempt=attempt, assignment=where.assignment, pool=where.pool, image=self._site.image(self.name),
-            package=filling.package, runtime_config=manifest.runtime_config, head_pool=where.head_pool,
-        )  # fmt: skip
-        objects = manifests(served)
+        served = self._behind(contract, manifest, filling, where)
         filling.check()
-        whole.write(self._kept(attempt), where.assignment.namespace)
-        self._fill(filling)
-        self._site.applier.apply(objects)
-        seconds = START_SECONDS[self._runtime] + self._arrival_seconds
-        self._waiter.until_ready(objects, within_seconds=seconds)
-        return self._endpoint(served, objects)
+        return self._up(served, filling)
 
     def undeploy(self, attempt: str) -> None:
         """Delete all that the attempt has on the cluster and wait until it is gone, its pods too.
@@ -171,20 +169,50 @@ class Deployed:
             time.sleep(_POLL_SECONDS)
         kept.unlink(missing_ok=True)
 
-    def _bridgeless(self, attempt: str, directory: Path | Endpoint) -> PackageManifest:
-        """The manifest of a package that clients can call as it is served."""
-        manifest = None if isinstance(directory, Endpoint) else files.read(directory)
-        config = manifest.runtime_config if manifest else {}
-        # Turnout's own applications are called by the bridge; nothing of theirs reads HTTP.
-        behind = self._runtime is TargetRuntime.RAY_SERVE and "code" in config
-        if manifest is None or behind or config.get("bridge"):
-            raise UnsupportedError(
-                f"{self.name} for {attempt}",
-                observed="clients that a bridge on Ray Serve has to translate for",
-                limit="a runtime that speaks what they speak: on a cluster there are no bridges yet",
-                remedy="Leave the model on legacy for now, or let its clients speak V2 to Triton.",
-            )  # fmt: skip
-        return manifest
+    def _behind(
+        self, contract: Contract, manifest: PackageManifest, filling: Filling, where: Placed
+    ) -> Served:
+        """What serves a package: Turnout's own applications read no HTTP, so that a bridge is beside them."""
+        config, bridge = manifest.runtime_config, None
+        if self._runtime is TargetRuntime.RAY_SERVE and "code" in config:
+            line = bridging.handled(filling.attempt, contract)
+            bridge = self._bridge(contract, line, num_replicas=where.assignment.replicas)
+        elif next_one := config.get("bridge"):  # refused while nothing is applied yet
+            bridging.speaks(contract)
+            self._site.image(next_one)
+        return Served(
+            attempt=filling.attempt, assignment=where.assignment, pool=where.pool,
+            image=self._site.image(self.name), package=filling.package, runtime_config=config, bridge=bridge,
+            head=self._site.cluster.head, head_pool=where.head_pool,
+        )  # fmt: skip
+
+    def _in_front(self, attempt: str, contract: Contract, endpoint: Endpoint, where: Placed) -> Served:
+        """A bridge alone; it calls each pod of the runtime that the plan names, not its Service's address."""
+        each, space = pods.each_of(object_name(where.assignment.runtime, attempt)), where.assignment.namespace
+        at = endpoint.model_copy(update={"host": f"dns:///{each}.{space}.svc"})
+        line = bridging.bridged(attempt, contract, at)
+        changed = {"runtime": self._runtime, "replicas": 1}
+        return Served(
+            attempt=attempt, assignment=where.assignment.model_copy(update=changed), pool=where.pool,
+            image=self._site.image(self.name), bridge=self._bridge(contract, line),
+            head=self._site.cluster.head, head_pool=where.head_pool,
+        )  # fmt: skip
+
+    def _bridge(self, contract: Contract, line: Line, **options: Any) -> Object:
+        """The application that clients call, with one model in its table."""
+        bridging.speaks(contract)
+        return bridging.bridge(contract.wire, {contract.model: line}, **ray_serve.NO_CPUS, **options)
+
+    def _up(self, served: Served, filling: Filling | None = None) -> Endpoint:
+        """Apply what serves an attempt, once its package is there, and wait until it is ready."""
+        objects = manifests(served)
+        whole.write(self._kept(served.attempt), served.assignment.namespace)
+        if filling:
+            self._fill(filling)
+        self._site.applier.apply(objects)
+        seconds = START_SECONDS[self._runtime] + self._arrival_seconds
+        self._waiter.until_ready(objects, within_seconds=seconds)
+        return self._endpoint(served, objects)
 
     def _filling(self, attempt: str, manifest: PackageManifest, where: Placed) -> Filling:
         site = self._site

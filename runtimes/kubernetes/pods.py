@@ -41,13 +41,16 @@ def metadata(served: Served, name: str | None = None) -> Object:
 def resources(served: Served) -> Object:
     """Requests and limits of one host's container: the same, so that nothing is squeezed out."""
     assigned = served.assignment
-    amounts = {
-        "cpu": f"{round(assigned.cpu * 1000)}m",
-        "memory": f"{int(assigned.memory_gib * _MIB)}Mi",
-    }
+    devices = {}
     if assigned.accelerators and served.pool.resource:
-        amounts[served.pool.resource] = str(assigned.accelerators)
-    return {"requests": amounts, "limits": amounts}
+        devices[served.pool.resource] = str(assigned.accelerators)
+    return amounts(assigned.cpu, assigned.memory_gib, **devices)
+
+
+def amounts(cpu: float, memory_gib: float, **devices: str) -> Object:
+    """Requests and limits that are the same."""
+    each = {"cpu": f"{round(cpu * 1000)}m", "memory": f"{int(memory_gib * _MIB)}Mi", **devices}
+    return {"requests": each, "limits": each}
 
 
 def place(served: Served) -> Object:
@@ -89,14 +92,11 @@ def pod(served: Served, container: Object, *, shared_memory: bool = False) -> Ob
         container: Its image, command, ports and probes; the rest is added.
         shared_memory: Whether its processes share memory (several accelerators, Ray's object store).
     """
-    volumes: list[Object] = [
-        {"name": "package", **served.package.volume()},
-        {"name": "scratch", "emptyDir": {}},
-    ]
-    mounts: list[Object] = [
-        {"name": "package", "mountPath": PACKAGE, "readOnly": True, **served.package.part()},
-        {"name": "scratch", "mountPath": SCRATCH},
-    ]
+    volumes: list[Object] = [{"name": "scratch", "emptyDir": {}}]
+    mounts: list[Object] = [{"name": "scratch", "mountPath": SCRATCH}]
+    if package := served.package:
+        volumes.insert(0, {"name": "package", **package.volume()})
+        mounts.insert(0, {"name": "package", "mountPath": PACKAGE, "readOnly": True, **package.part()})
     if shared_memory:
         volumes.append({"name": "shared-memory", "emptyDir": {"medium": "Memory"}})
         mounts.append({"name": "shared-memory", "mountPath": "/dev/shm"})  # noqa: S108 -- the pod's own
@@ -166,6 +166,19 @@ def service(served: Served, ports: dict[str, int]) -> Object:
             "ports": [{"name": name, "port": port, "targetPort": name} for name, port in ports.items()],
         },
     }
+
+
+def service_of_each(served: Served, ports: dict[str, int]) -> Object:
+    """A Service whose name leads to each ready pod: for callers that stay connected and share out."""
+    made = service(served, ports)
+    made["metadata"]["name"] = each_of(served.name)
+    made["spec"]["clusterIP"] = "None"
+    return made
+
+
+def each_of(name: str) -> str:
+    """Name of the Service that leads to each pod of an attempt's."""
+    return f"{name}-each"
 
 
 def disruption_budget(served: Served, at_least: int | None = None) -> Object:

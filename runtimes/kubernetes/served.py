@@ -9,6 +9,7 @@ from turnout.domain.accelerators import MIG
 from turnout.domain.assignment import Assignment
 from turnout.domain.errors import InvalidInputError
 from turnout.domain.pools import Pool
+from turnout.settings import Head
 
 LONGEST_NAME = 47
 """KubeRay refuses longer names of a RayService; everything else on Kubernetes allows more."""
@@ -64,9 +65,11 @@ class Served(BaseModel):
         assignment: Where it goes.
         pool: The pool of that name.
         image: Image of the runtime.
-        package: Where its package is.
+        package: Where its package is; None: a bridge alone, in front of what another runtime serves.
         runtime_config: What the package says that the runtime is started with.
-        head_pool: Where Ray's head runs, which takes no work; None: on any node that is not set aside.
+        bridge: The Ray Serve application that clients call; None: they call the model's own server.
+        head: How large Ray's head is.
+        head_pool: Where Ray's head runs, which holds no model; None: on any node that is not set aside.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,8 +78,10 @@ class Served(BaseModel):
     assignment: Assignment
     pool: Pool
     image: str
-    package: Package
+    package: Package | None = None
     runtime_config: dict[str, Any] = Field(default_factory=dict)
+    bridge: dict[str, Any] | None = None
+    head: Head = Head()
     head_pool: Pool | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""Triton on Kubernetes: a Deployment, its Service and its disruption budget."""
+"""Triton on Kubernetes: a Deployment, its Services and its disruption budget."""
 
 from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
@@ -13,7 +13,7 @@ _PERIOD_SECONDS = 5
 
 
 def manifests(served: Served) -> tuple[Object, ...]:
-    """Deployment, Service and PodDisruptionBudget of an attempt.
+    """Deployment, Services and PodDisruptionBudget of an attempt.
 
     The model is ready only once Triton has run the request that config.pbtxt has as its warm-up: a real
     inference, not a server that merely listens.
@@ -31,6 +31,7 @@ def manifests(served: Served) -> tuple[Object, ...]:
     return (
         pods.deployment(served, spec, start_seconds=START_SECONDS),
         pods.service(served, PORTS),
+        pods.service_of_each(served, {"grpc": PORTS["grpc"]}),
         pods.disruption_budget(served),
     )
 

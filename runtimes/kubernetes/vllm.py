@@ -1,4 +1,8 @@
-"""vLLM on Kubernetes: a Deployment where a replica fits on a host, else a Ray Serve application."""
+"""vLLM on Kubernetes: a Deployment where a replica fits on a host, else a Ray Serve application.
+
+On a pool without accelerators it computes on the CPU, which does for small models: one host a replica, and
+the pod's memory holds weights and cache.
+"""
 
 import json
 from typing import Any
@@ -6,11 +10,12 @@ from typing import Any
 from runtimes.kubernetes import pods
 from runtimes.kubernetes.pods import Object
 from runtimes.kubernetes.served import Served
-from runtimes.vllm import under_ray
+from runtimes.vllm import on_cpu, under_ray
 from runtimes.vllm.arguments import EMBED, MODULE, arguments
 from runtimes.vllm.engine import Place, settings
 from turnout.domain.accelerators import AcceleratorKind
-from turnout.domain.errors import UnsupportedError
+from turnout.domain.errors import InvalidInputError, UnsupportedError
+from turnout.domain.model_memory import VLLM_GIB
 from turnout.domain.weights import Sizing
 
 PORT = 8000
@@ -37,7 +42,8 @@ def manifests(served: Served) -> tuple[Object, ...]:
     asked for.
 
     Raises:
-        UnsupportedError: On a pool without accelerators, or over several MIG slices.
+        UnsupportedError: Over several MIG slices, or without accelerators on a pool that has some.
+        InvalidInputError: The package does not say what a CPU needs to know, or does not fit there.
     """
     _check(served)
     spec = pods.pod(served, _container(served), shared_memory=True)
@@ -76,12 +82,16 @@ def application(served: Served) -> Object:
 
 
 def _check(served: Served) -> None:
-    chips = served.assignment.accelerators
-    if not chips or (served.sliced and chips * served.assignment.hosts > 1):
+    chips, hosts, pool = served.assignment.accelerators, served.assignment.hosts, served.pool
+    if not chips and (pool.kind or hosts > 1):
         raise UnsupportedError(
-            f"vllm for {served.attempt}",
-            observed=f"{chips} of {served.pool.resource} on pool {served.pool.name}",
-            limit="GPUs or TPUs, or one MIG slice: slices cannot work together", remedy="Place it anew.",
+            f"vllm for {served.attempt}", observed=f"no accelerators on {hosts} hosts of pool {pool.name}",
+            limit="GPUs or TPUs, or one host of a pool that has none", remedy="Place it anew.",
+        )  # fmt: skip
+    if served.sliced and chips * hosts > 1:
+        raise UnsupportedError(
+            f"vllm for {served.attempt}", observed=f"{chips} of {pool.resource} on pool {pool.name}",
+            limit="one MIG slice: slices cannot work together", remedy="Place it anew.",
         )  # fmt: skip
 
 
@@ -91,12 +101,13 @@ def _container(served: Served) -> Object:
     told = {"model": json.dumps(model), "port": PORT, "seconds": _ASK_SECONDS}
     ask = _ASK % (told | (_VECTOR if pooling else _TOKEN))
     healthy = {"httpGet": {"path": "/health", "port": "http"}}
-    options = _options(served, tensor=served.assignment.accelerators, pipeline=1)
+    chips = served.assignment.accelerators
+    options = _options(served, tensor=chips, pipeline=1) if chips else _options_of_a_cpu(served)
     return {
         "name": "vllm",
         "command": ["python3", "-m", MODULE],
         "args": list(arguments(weights=_weights(served), model=model, port=PORT, options=options)),
-        "env": [{"name": "HF_HUB_OFFLINE", "value": "1"}, {"name": "VLLM_NO_USAGE_STATS", "value": "1"}],
+        "env": [{"name": name, "value": value} for name, value in _environment(served).items()],
         "ports": [{"name": "http", "containerPort": PORT}],
         "startupProbe": {"exec": {"command": ["python3", "-c", ask]}, "periodSeconds": _PERIOD_SECONDS,
                          "timeoutSeconds": _ASK_SECONDS,
@@ -104,6 +115,16 @@ def _container(served: Served) -> Object:
         "readinessProbe": {**healthy, "periodSeconds": _PERIOD_SECONDS, "timeoutSeconds": 5},
         "livenessProbe": {**healthy, "failureThreshold": 6, "timeoutSeconds": 10},
     }  # fmt: skip
+
+
+def _environment(served: Served) -> dict[str, str]:
+    told = {
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "LOGNAME": "vllm",  # torch asks for a name, and no image knows the pods' user by its number
+    }
+    cores = max(1, int(served.assignment.cpu))
+    return told if served.assignment.accelerators else told | on_cpu.environment(cores)
 
 
 def _weights(served: Served) -> str:
@@ -122,3 +143,18 @@ def _options(served: Served, *, tensor: int, pipeline: int) -> dict[str, Any]:
     memory = served.pool.memory_of_each_gib * Sizing().memory_utilisation
     place = Place(memory_gib=memory, tensor=tensor, pipeline=pipeline)
     return {**asked, **settings(served.assignment.model, config, size, place, asked).options()}
+
+
+def _options_of_a_cpu(served: Served) -> dict[str, Any]:
+    """VLLM's options where weights and cache lie in the pod's own memory."""
+    said, model = served.runtime_config, served.assignment.model
+    asked, missing = said.get("engine", {}), {"model_config", "weights_bytes"} - said.keys()
+    if missing:
+        raise InvalidInputError(
+            f"vllm for {served.attempt}", observed=f"no {min(missing)} in the package",
+            limit="a package that says what its model is like: a CPU's memory is shared out beforehand",
+            remedy="Package the model again.",
+        )  # fmt: skip
+    place = Place(memory_gib=served.assignment.memory_gib - VLLM_GIB, dtype=on_cpu.DTYPE)
+    found = settings(model, said["model_config"], said["weights_bytes"], place, asked)
+    return on_cpu.options(found, asked)

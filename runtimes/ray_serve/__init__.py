@@ -16,13 +16,13 @@ import httpx
 
 from runtimes import Capabilities, Endpoint, Made, Source, wire
 from runtimes.bridges.bodies import to_tensors
-from runtimes.bridges.lines import Bridged, Handled, Line
+from runtimes.bridges.lines import Line
 from runtimes.ray_serve import packaging, proving
-from runtimes.ray_serve.desired import BRIDGES, Desired
+from runtimes.ray_serve.bridging import BRIDGES, bridged, handled, speaks
+from runtimes.ray_serve.desired import Desired
 from runtimes.ray_serve.interface import READY_WITHIN_SECONDS, Serve, late
-from runtimes.triton.config import served
 from turnout.domain.contract import Contract, Wire
-from turnout.domain.errors import InvalidInputError, UnsupportedError
+from turnout.domain.errors import InvalidInputError
 from turnout.domain.evidence import digest_of
 from turnout.fabric.state import State
 
@@ -71,7 +71,7 @@ class RayServe:
             InvalidInputError: Code or model do not load, or fail on a request.
         """
         contract = source.contract
-        _speaks(contract)
+        speaks(contract)
         config = packaging.lay_out(source, directory)
         say(f"{contract.model}: proving its code in the environment {packaging.ENVIRONMENT}")
         bodies = [_v1_body(contract, request) for request in source.requests]
@@ -94,11 +94,11 @@ class RayServe:
             UnreachableError: Ray's dashboard does not answer.
             TemporaryError: Application or bridge were not running in time.
         """
-        _speaks(contract)
+        speaks(contract)
         if isinstance(directory, Endpoint):
-            line: Line = _bridged(attempt, contract, directory)
+            line: Line = bridged(attempt, contract, directory)
         else:
-            line = _handled(attempt, contract)
+            line = handled(attempt, contract)
         with self._desired.alone():
             if not isinstance(directory, Endpoint):
                 self._desired.keep_application(self._application(attempt, directory))
@@ -176,14 +176,6 @@ class RayServe:
         raise late(BRIDGES[contract.wire]["name"], f"it answers {answer} for {contract.model}")
 
 
-def _speaks(contract: Contract) -> None:
-    if contract.wire not in BRIDGES:
-        raise UnsupportedError(
-            f"model {contract.model} on ray_serve", observed=f"clients that speak {contract.wire}",
-            limit=f"one of {', '.join(BRIDGES)}", remedy="Choose another runtime.",
-        )  # fmt: skip
-
-
 def _v1_body(contract: Contract, request: Any) -> dict[str, Any]:
     """What the bridge would hand to the application."""
     if contract.wire is Wire.V1 and isinstance(request, dict):
@@ -196,30 +188,3 @@ def _answer(contract: Contract, answer: dict[str, Any]) -> dict[str, Any]:
     if contract.wire is Wire.V1:
         return answer
     return to_tensors(contract.model, answer["predictions"], contract.outputs[0])
-
-
-def _handled(attempt: str, contract: Contract) -> Handled:
-    return Handled(
-        attempt=attempt,
-        application=attempt,
-        input=contract.inputs[0],
-        output=contract.outputs[0],
-        timeout_seconds=contract.policy.try_seconds,
-    )
-
-
-def _bridged(attempt: str, contract: Contract, at: Endpoint) -> Bridged:
-    if at.grpc_port is None or contract.wire is not Wire.V1:
-        raise InvalidInputError(
-            f"bridge for {attempt}", observed=f"{at} for {contract.wire.upper()} clients",
-            limit="an endpoint with a gRPC port, and V1 clients",
-            remedy="Deploy the model on triton first; V2 clients need no bridge to it.",
-        )  # fmt: skip
-    return Bridged(
-        attempt=attempt,
-        address=f"{at.host}:{at.grpc_port}",
-        model=contract.model,
-        input=served(contract.inputs[0], contract.wire),
-        output=contract.outputs[0],
-        timeout_seconds=contract.policy.try_seconds,
-    )

@@ -11,16 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.bridges.lines import Line, line
+from runtimes.ray_serve.bridging import BRIDGES, bridge
 from turnout.domain.contract import Wire
 from turnout.fabric import whole
 from turnout.fabric.exclusive import exclusively
 from turnout.fabric.state import State
-
-BRIDGES = {
-    Wire.V1: {"name": "bridge-v1", "route_prefix": "/v1/models", "import_path": "runtimes.bridges.v1:app"},
-    Wire.V2: {"name": "bridge-v2", "route_prefix": "/v2/models", "import_path": "runtimes.bridges.v2:app"},
-}
-"""The application that speaks each protocol."""
 
 _LOCK_SECONDS = 300.0
 
@@ -75,9 +70,3 @@ class Desired:
 
     def _application(self, attempt: str) -> Path:
         return self._folder / "applications" / f"{attempt}.json"
-
-
-def bridge(wire: Wire, lines: dict[str, Line]) -> dict[str, Any]:
-    """The application of a bridge with its table of models."""
-    table = {name: lines[name].model_dump(mode="json") for name in sorted(lines)}
-    return {**BRIDGES[wire], "deployments": [{"name": "Bridge", "user_config": {"models": table}}]}

@@ -23,7 +23,7 @@ from turnout.lab import backends, faults
 
 BACKENDS = frozenset({"python", "onnxruntime"})
 """What the lab's tritonserver runs: the first is its own, the second stands in for the native one."""
-_LIBRARY = "libtriton_python.so"
+_LIBRARY, _STUB = "libtriton_python.so", "triton_python_backend_stub"
 _WHERE = """
 import json, sys, sysconfig
 where = sysconfig.get_config_vars("LIBDIR") + [sysconfig.get_path("purelib"), "%d.%d" % sys.version_info[:2]]
@@ -73,7 +73,7 @@ class Installation:
     @property
     def stub(self) -> Path:
         """The process that runs Python models, built for one version of Python."""
-        return self.root / "python_backend_stubs" / self.python / "triton_python_backend_stub"
+        return self.root / "python_backend_stubs" / self.python / _STUB
 
 
 @functools.cache
@@ -102,20 +102,21 @@ def installation(environment: Path) -> Installation:
 def assemble_backends(installed: Installation, directory: Path) -> Path:
     """Put a backend directory together; harmless when it is there.
 
-    Files are linked, but for the Python backend's library: Triton takes none that leads out of the directory.
+    Files are linked, but for two of the Python backend's: Triton takes no library that leads out of the
+    directory, and it gives the stub the right to be executed, which its owner alone may do.
 
     Returns:
         The directory, for `--backend-directory`.
     """
     python = installed.root / "backends" / "python"
-    stub, utils = "triton_python_backend_stub", "triton_python_backend_utils.py"
+    utils = "triton_python_backend_utils.py"
     files = {
         f"python/{_LIBRARY}": python / _LIBRARY,
         f"python/{utils}": python / utils,
-        f"python/{stub}": installed.stub,
+        f"python/{_STUB}": installed.stub,
         "onnxruntime/model.py": backends.ONNXRUNTIME,
         f"onnxruntime/{utils}": python / utils,
-        f"onnxruntime/{stub}": installed.stub,
+        f"onnxruntime/{_STUB}": installed.stub,
     }
     if (directory / "python").is_symlink():  # as it was laid out before models had Python of their own
         (directory / "python").unlink()
@@ -127,10 +128,10 @@ def assemble_backends(installed: Installation, directory: Path) -> Path:
 def _place(file: Path, target: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     staged = file.with_name(f".{file.name}.{os.getpid()}.new")
-    if file.name == _LIBRARY:
+    if file.name in {_LIBRARY, _STUB}:
         if file.is_file() and file.stat().st_size == target.stat().st_size:
             return  # a running server has it mapped
-        shutil.copyfile(target, staged)
+        shutil.copy(target, staged)
     else:
         staged.unlink(missing_ok=True)
         staged.symlink_to(target)

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from runtimes.vllm import on_cpu
 from runtimes.vllm.arguments import MODULE, arguments
 from runtimes.vllm.engine import Engine, Place
-from turnout.domain.quantity import GIB
 from turnout.domain.server import ServerSpec
 
 HOST_MEMORY_GIB = 2.0
@@ -14,17 +14,12 @@ HOST_MEMORY_GIB = 2.0
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # the package is whole: nothing is fetched while it starts
     "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # cores are shared, not owned
 }
 
 
 def place() -> Place:
-    """This machine as the engine's settings see it.
-
-    Legacy computes in float32 here, and so does the candidate: fewer near ties tip over. A CPU without
-    AVX-512 is four times slower in bfloat16 besides.
-    """
-    return Place(memory_gib=HOST_MEMORY_GIB, dtype="float32")
+    """This machine as the engine's settings see it."""
+    return Place(memory_gib=HOST_MEMORY_GIB, dtype=on_cpu.DTYPE)
 
 
 def spec(
@@ -46,15 +41,9 @@ def spec(
         port: Where it listens.
         settings: The engine's settings.
         asked: Further options of the package (`engine` of its configuration); the settings stand above them.
-        threads: Threads that compute. They wait for each other at every step, so with more of them than free
-            cores all are as slow as the one that gets its turn last.
+        threads: Threads that compute.
     """
-    here = {
-        "host": "127.0.0.1",
-        "enforce_eager": True,
-        "kv_cache_memory_bytes": int(settings.kv_cache_gib * GIB),
-    }
-    options = {**asked, **settings.options(), **here}
+    options = {**on_cpu.options(settings, asked), "host": "127.0.0.1"}
     return ServerSpec(
         name=name,
         environment="vllm",
@@ -64,7 +53,7 @@ def spec(
             MODULE,
             *arguments(weights=str(weights), model=model, port=port, options=options),
         ),
-        env={**ENVIRONMENT, "OMP_NUM_THREADS": str(threads)},
+        env={**ENVIRONMENT, **on_cpu.environment(threads)},
         ports=(port,),
         ready_url=f"http://127.0.0.1:{port}/health",
         stop_seconds=20.0,

@@ -13,7 +13,7 @@ from turnout.domain.accelerators import (
     kind_of,
 )
 from turnout.domain.model_facts import model_facts
-from turnout.domain.model_memory import ModelMemory, model_memory
+from turnout.domain.model_memory import VLLM_GIB, ModelMemory, model_memory
 from turnout.domain.observed import Figure
 from turnout.domain.quantity import GIB, amount
 from turnout.domain.weights import Sizing
@@ -21,6 +21,8 @@ from turnout.domain.workload import Component, Workload
 
 THROUGHPUT = "turnout.dev/requests-per-second-per-replica"
 """Annotation: what one replica bears, as its owner measured it."""
+ACCELERATOR = "turnout.dev/accelerator"
+"""Annotation: `none`, where the owner has the model served without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Demand:
         number_format: What its weights are held in, where that is said.
         heads: Attention heads, which the number of accelerators has to divide; None: unknown.
         only_on: The accelerator that it was built for (a TensorRT engine), where that is one.
+        without: Whether its owner has it served without accelerators.
         basis: Each figure with its source, for people.
         unknown: What is not known.
     """
@@ -52,6 +55,7 @@ class Demand:
     number_format: str | None = None
     heads: int | None = None
     only_on: str | None = None
+    without: bool = False
     basis: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
@@ -67,6 +71,9 @@ def demand(workload: Workload, sizing: Sizing = Sizing()) -> Demand:  # noqa: B0
     facts = model_facts(workload)
     language = workload.framework == "huggingface"
     model = model_memory(facts, sizing) if language else None
+    without = workload.annotations.get(ACCELERATOR) == "none"
+    if without and model:
+        memory, memory_basis = _on_host(memory, memory_basis, model)
     parallel = int(facts.parallel.value) if facts.parallel and language else 0
     heads = facts.of_config("num_attention_heads") if language else None
     memory_of_each = _slice_memory(resource) or (ACCELERATORS[legacy].memory_gib if legacy else None)
@@ -88,6 +95,7 @@ def demand(workload: Workload, sizing: Sizing = Sizing()) -> Demand:  # noqa: B0
         number_format=facts.number_format if language else None,
         heads=int(heads) if heads else None,
         only_on=legacy if workload.framework == "tensorrt" else None,
+        without=without,
         basis=(
             *cpu_basis,
             *memory_basis,
@@ -97,7 +105,9 @@ def demand(workload: Workload, sizing: Sizing = Sizing()) -> Demand:  # noqa: B0
                 if parallel and facts.parallel
                 else ()
             ),
+            *((f"no accelerator, by its owner's word ({ACCELERATOR})",) if without else ()),
             *(model.basis if model else ()),
+            *((model.share,) if model and not without else ()),
             *replicas_basis,
         ),
         unknown=(
@@ -121,6 +131,15 @@ def _memory(workload: Workload, predictor: Component, sizing: Sizing) -> tuple[f
         gib = amount(predictor.resources["memory"]) / GIB
         return gib or None, (f"{gib:.4g} GiB of memory, as legacy asks for",) if gib else ()
     return _observed(workload.observed.memory_gib, "GiB of memory", predictor, sizing)
+
+
+def _on_host(gib: float | None, basis: tuple[str, ...], model: ModelMemory) -> tuple[float, tuple[str, ...]]:
+    """A model without accelerators lies in its pod's own memory, which legacy's may be too small for."""
+    if gib is not None and gib >= model.host_gib:
+        return gib, basis
+    return model.host_gib, (
+        f"{model.host_gib:.4g} GiB of memory: weights and cache in float32, {VLLM_GIB:g} GiB of vLLM's own",
+    )
 
 
 def _observed(

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from turnout.domain.accelerators import AcceleratorKind
 from turnout.domain.assignment import Assignment
-from turnout.domain.demand import Demand
+from turnout.domain.demand import ACCELERATOR, Demand
 from turnout.domain.pools import Pool
 from turnout.domain.targets import TargetRuntime
 
 _USABLE = {
     TargetRuntime.TRITON: frozenset({None, AcceleratorKind.GPU}),
-    TargetRuntime.VLLM: frozenset({AcceleratorKind.GPU, AcceleratorKind.TPU}),
+    TargetRuntime.VLLM: frozenset({None, AcceleratorKind.GPU, AcceleratorKind.TPU}),
     TargetRuntime.RAY_SERVE: frozenset({None, AcceleratorKind.GPU, AcceleratorKind.TPU}),
 }
-"""Accelerators that each runtime runs on; None: a plain CPU. vLLM on a CPU is not for production."""
+"""Accelerators that each runtime runs on; None: a plain CPU. vLLM does so at the owner's word alone."""
 
 VLLM_CAPABILITY = 7.5
 """Least compute capability of vLLM (its GPU installation page)."""
@@ -24,6 +24,9 @@ VLLM_TPUS = frozenset({"tpu-v5e", "tpu-v6e", "tpu7x"})
 CAPABILITY_OF_FORMAT = {"bfloat16": 8.0, "fp8": 8.0, "awq": 7.5, "int8": 7.5, "gptq": 7.0}
 """Least compute capability: bfloat16 by NVIDIA's CUDA guide, the rest by vLLM's table of supported hardware
 (FP8 below 8.9 by the Marlin kernels, weights only)."""
+CPU_FORMATS = frozenset({"float32", "bfloat16", "float16", None})
+"""Formats that vLLM computes with in float32 on a CPU; of the quantised ones it serves some on x86, and none
+is tried here."""
 TPU_FORMATS = frozenset({"float32", "bfloat16", "float16", "int8", None})
 """Formats that vLLM's table of supported hardware has for TPUs; None: not said."""
 
@@ -107,18 +110,34 @@ def fit(demand: Demand, runtime: TargetRuntime, pool: Pool) -> Shape | str:
 
 
 def _incompatible(demand: Demand, runtime: TargetRuntime, pool: Pool) -> str | None:
+    if pool.kind not in _USABLE[runtime]:
+        return f"{runtime} does not run on {pool.accelerator}"
     if demand.kind and not pool.kind:
         return f"it has no accelerator, and {demand.accelerators} are needed"
-    if pool.kind not in _USABLE[runtime]:
-        return f"{runtime} does not run on {pool.accelerator or 'a plain CPU'}"
     if demand.only_on and pool.accelerator != demand.only_on:
         return f"its engine was built for {demand.only_on}, and runs on no other accelerator"
+    return _unsuited(demand, runtime, pool) if pool.kind else _unsuited_to_cpus(demand, runtime)
+
+
+def _unsuited(demand: Demand, runtime: TargetRuntime, pool: Pool) -> str | None:
+    """What speaks against the accelerators of a pool."""
+    if demand.without:
+        return f"its owner has it served without accelerators ({ACCELERATOR}: none)"
     is_vllm = runtime is TargetRuntime.VLLM
     if pool.kind is AcceleratorKind.TPU and not (is_vllm or demand.accelerators):
         return "it asks for no accelerator, and a TPU's hosts are taken whole"
     if demand.kind is AcceleratorKind.GPU and pool.kind is AcceleratorKind.TPU and not is_vllm:
         return "code made for GPUs does not run on TPUs"
     return _unserved(demand, pool) if is_vllm else None
+
+
+def _unsuited_to_cpus(demand: Demand, runtime: TargetRuntime) -> str | None:
+    if runtime is not TargetRuntime.VLLM:
+        return None
+    if not demand.without:
+        return f"vllm runs on a plain CPU only where the owner says so ({ACCELERATOR}: none)"
+    form = demand.number_format
+    return None if form in CPU_FORMATS else f"vllm serves no {form} weights on CPUs"
 
 
 def _unserved(demand: Demand, pool: Pool) -> str | None:

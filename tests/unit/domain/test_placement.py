@@ -61,7 +61,7 @@ def test_the_cheapest_that_fits_is_chosen_with_its_runner_up():
         (_gpus(1, 40), TargetRuntime.VLLM, L4, "24 GiB of accelerator memory, and a replica needs 40"),
         (_gpus(1), TargetRuntime.RAY_SERVE, TPU, "made for GPUs"),
         (_gpus(1, replicas=3), TargetRuntime.TRITON, L4, "fewer than 3 replicas"),
-        (SMALL, TargetRuntime.VLLM, CPU, "vllm does not run on a plain CPU"),
+        (SMALL, TargetRuntime.VLLM, CPU, "vllm runs on a plain CPU only where the owner says so"),
         (Demand(cpu=99, memory_gib=2), TargetRuntime.TRITON, CPU, "8 cores, and a replica needs 99"),
         (
             Demand(cpu=1, memory_gib=99),

