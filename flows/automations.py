@@ -18,12 +18,14 @@ process waits for the first one's lock on the model.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
+from pydantic import BaseModel
 
 TAG = "turnout"
 """Tag of every deployment; the automations look at no other runs."""
@@ -126,15 +128,24 @@ def _again(name: str, which: dict[str, str | list[str]]) -> Automation:
 
 
 def register(all_wanted: list[Automation]) -> None:
-    """Register automations, or bring those that are there to what they should be."""
+    """Register automations, or bring those that are there to what they should be.
+
+    What is there as it should be is left alone: an automation that is written anew forgets whose heartbeat it
+    waits for, and a worker that comes in the place of a killed one registers all of them.
+    """
     with get_client(sync_client=True) as client:
         for wanted in all_wanted:
             known = client.read_automations_by_name(wanted.name)
-            if known:
+            if not known:
+                wanted.create()
+            elif _said(known[0]) != _said(wanted):
                 wanted.id = known[0].id
                 wanted.update()
-            else:
-                wanted.create()
+
+
+def _said(automation: BaseModel) -> dict[str, Any]:
+    """What an automation is to do; its identity is the server's."""
+    return automation.model_dump(include={"description", "enabled", "trigger", "actions"})
 
 
 if __name__ == "__main__":

@@ -136,13 +136,16 @@ def _result(wiring: Wiring, attempt: str, weight: float, report: SentinelReport)
 
 
 def _counts(wiring: Wiring, attempt: str, weight: float) -> dict[str, dict[str, int]]:
-    return summed([json.loads(line) for line in _lines(wiring, attempt)], weight)
+    return summed(_looks(wiring, attempt), weight)
 
 
-def _lines(wiring: Wiring, attempt: str) -> list[str]:
-    file = wiring.state.looks(attempt)
-    text = file.read_text() if file.is_file() else ""
-    return text[: text.rfind("\n") + 1].splitlines()  # a line that is being written is left out
+def _looks(wiring: Wiring, attempt: str) -> list[dict[str, Any]]:
+    """The sentinel's journal; a line that is being written, or that a full disk has cut, is left out."""
+    file, found = wiring.state.looks(attempt), []
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else ():
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _inputs(wiring: Wiring, model: str, attempt: str, contract: Contract) -> str:

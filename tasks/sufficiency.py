@@ -36,7 +36,7 @@ class Sufficiency:
         self._suites: dict[Evidenced, tuple[Suite, Document]] = {
             table: found
             for table in tables
-            if (found := suites.load(wiring.settings.contracts, contract, table)) is not None
+            if (found := suites.load(wiring.settings.suites, contract, table)) is not None
         }
 
     @property

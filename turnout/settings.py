@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from turnout.domain.errors import InvalidInputError, NotFoundError
 from turnout.settings_file import VARIABLE, find
 
-__all__ = ["VARIABLE", "Cluster", "Gateway", "PackageVolumes", "Settings", "find", "load"]
+__all__ = ["VARIABLE", "Cluster", "Gateway", "Head", "PackageVolumes", "Settings", "find", "load"]
 
 Image = Literal["worker", "triton", "vllm", "ray_serve"]
 Section = TypeVar("Section", bound=BaseModel)
@@ -58,19 +58,37 @@ class PackageVolumes(BaseModel):
     least_gib: int = Field(default=1, ge=1)
 
 
+class Head(BaseModel):
+    """The pod of a Ray cluster's head: its requests, and its limits.
+
+    The defaults are Ray's own advice for a head in production, which takes no model's work.
+
+    Attributes:
+        cpu: Cores.
+        memory_gib: Memory in GiB.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: float = Field(default=2, gt=0)
+    memory_gib: float = Field(default=8, gt=0)
+
+
 class Cluster(BaseModel):
     """What candidates are deployed with, where the estate is the cluster's own (docs/kubernetes.md).
 
     Attributes:
         images: Image of each runtime by its name, and Turnout's own `worker`, which fetches packages.
         packages: The volumes that packages lie in.
-        head_pool: Pool of Ray's heads, which take no work; without it they run on any node that is free.
+        head: How large Ray's heads are.
+        head_pool: Pool of Ray's heads, which hold no model; without it they run on any node that is free.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     images: dict[Image, Annotated[str, Field(pattern=r"^\S+$")]] = Field(default_factory=dict)
     packages: PackageVolumes = PackageVolumes()
+    head: Head = Head()
     head_pool: str | None = None
 
 
@@ -85,6 +103,8 @@ class Settings(BaseModel):
         context: Of the kubeconfig; its current one without it.
         namespaces: Of that cluster; all without any.
         contracts: Folder of the owners' contracts, `MODEL.yaml` each.
+        expectations: Folder of the owners' suites, which are written there first; `expectations` beside the
+            contracts without it.
         pools: File of the node pools.
         owners: File that says who owns what.
         weights: File of thresholds and points that order the estate; the defaults without one.
@@ -119,6 +139,7 @@ class Settings(BaseModel):
     prometheus_token_file: Path | None = None
     namespaces: tuple[str, ...] = ()
     contracts: Path
+    expectations: Path | None = None
     pools: Path
     owners: Path
     weights: Path | None = None
@@ -136,6 +157,11 @@ class Settings(BaseModel):
     data_docs: str = ""
     legacy: dict[str, str] = Field(default_factory=dict)
     guard_lease_seconds: float = Field(default=4.0, gt=0)
+
+    @property
+    def suites(self) -> Path:
+        """Folder of the suites of expectations."""
+        return self.expectations or self.contracts / "expectations"
 
     def write(self, file: Path) -> None:
         """Write the settings as YAML, whole or not at all."""

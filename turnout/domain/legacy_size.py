@@ -6,7 +6,6 @@ before a raise is its least from then on, until the attempt has ended; what its 
 annotation. Pure.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -14,8 +13,6 @@ Object = dict[str, Any]
 
 STOPPED = "serving.kserve.io/stop"
 """KServe's own annotation, from 0.16 on in both modes: the pods go, the object and its address stay."""
-BEFORE = "turnout.dev/legacy-min-replicas-before"
-"""The least of each component before it was pinned, as JSON; null: it had said none."""
 ROLES = ("predictor", "transformer", "explainer")
 
 
@@ -65,40 +62,47 @@ def full(service: Object, running: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
+def least(service: Object) -> dict[str, int | None]:
+    """What each component of an InferenceService says is its least; None where it says nothing."""
+    return {role: component.get("minReplicas") for role, component in _components(service)}
+
+
 def pinning(service: Object, running: Mapping[str, int]) -> Object | None:
     """The merge patch that makes the full size the least; None where it is so already.
 
-    A second pin never lowers the first one, and keeps what the least was before that.
+    A second pin never lowers the first one.
     """
     wanted = full(service, running)
-    before = {role: component.get("minReplicas") for role, component in _components(service)}
-    annotations = service["metadata"].get("annotations") or {}
-    if BEFORE in annotations and wanted == before:
-        return None
-    kept = annotations.get(BEFORE, json.dumps(before, sort_keys=True))
-    return _patch(service, {BEFORE: kept}, {role: {"minReplicas": size} for role, size in wanted.items()})
+    return None if wanted == least(service) else _leasts(service, wanted)
 
 
 def stopping(service: Object, *, stopped: bool) -> Object | None:
     """The merge patch that stops an InferenceService or lets it run; None where it is so already."""
     now = (service["metadata"].get("annotations") or {}).get(STOPPED) == "true"
-    return None if now == stopped else _patch(service, {STOPPED: "true" if stopped else None}, {})
-
-
-def releasing(service: Object) -> Object | None:
-    """The merge patch that gives each component its least from before back; None where none was pinned."""
-    kept = (service["metadata"].get("annotations") or {}).get(BEFORE)
-    if kept is None:
+    if now == stopped:
         return None
-    before = json.loads(kept)
-    there = {role for role, _ in _components(service)}
-    spec = {role: {"minReplicas": least} for role, least in before.items() if role in there}
-    return _patch(service, {BEFORE: None}, spec)
+    return _patch(service, {"annotations": {STOPPED: "true" if stopped else None}}, {})
 
 
-def _patch(service: Object, annotations: Object, spec: Object) -> Object:
+def releasing(service: Object, before: Mapping[str, int | None]) -> Object | None:
+    """The merge patch that gives each component its least from before back; None where it has it.
+
+    Args:
+        service: The InferenceService.
+        before: What `least` said before it was pinned; components that are gone are left out.
+    """
+    now = least(service)
+    wanted = {role: each for role, each in before.items() if role in now}
+    return None if now | wanted == now else _leasts(service, wanted)
+
+
+def _leasts(service: Object, leasts: Mapping[str, int | None]) -> Object:
+    return _patch(service, {}, {role: {"minReplicas": each} for role, each in leasts.items()})
+
+
+def _patch(service: Object, metadata: Object, spec: Object) -> Object:
     version = service["metadata"]["resourceVersion"]  # refused, if somebody has written meanwhile
-    return {"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": spec}
+    return {"metadata": {"resourceVersion": version, **metadata}, "spec": spec}
 
 
 def _components(service: Object) -> Iterator[tuple[str, Object]]:

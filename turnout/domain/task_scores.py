@@ -9,7 +9,6 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
-from scipy.stats import binomtest
 
 from turnout.domain.errors import InvalidInputError
 from turnout.domain.evidence import Verdict
@@ -135,6 +134,8 @@ def _share(count: int, total: int, alpha: float) -> dict[str, float]:
     """A share with its exact interval; nothing is known without a prompt."""
     if not total:
         return {"estimate": 0.0, "low": 0.0, "high": 1.0}
+    from scipy.stats import binomtest  # noqa: PLC0415 -- a second of each flow's start, and few owners have a task
+
     found = binomtest(count, total).proportion_ci(1 - alpha, method="exact")
     return {"estimate": count / total, "low": float(found.low), "high": float(found.high)}
 

@@ -1,4 +1,4 @@
-"""The files of the suites: `CONTRACTS/expectations/MODEL/TABLE.yaml`, for the model's owner to edit.
+"""The files of the suites: `EXPECTATIONS/MODEL/TABLE.yaml`, for the model's owner to edit.
 
 Written out with their defaults when they are first needed, and never written again.
 """
@@ -17,7 +17,6 @@ from turnout.domain.errors import InvalidInputError
 from turnout.domain.expectations import Evidenced, Suite
 from turnout.fabric import documents, whole
 
-FOLDER = "expectations"
 _MODEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LIMIT = "a suite of expectations (docs/expectations.md)"
 _HEAD = """\
@@ -31,7 +30,7 @@ def load(folder: Path, contract: Contract, table: Evidenced) -> tuple[Suite, Doc
     """Read the suite of a table, which is written with its defaults where there is none.
 
     Args:
-        folder: Folder of the contracts.
+        folder: Folder of the suites.
         contract: The model's contract.
         table: The table.
 
@@ -64,7 +63,7 @@ def suite_file(folder: Path, model: str, table: Evidenced) -> Path:
             f"model {model!r}", observed="not a name that Kubernetes allows",
             limit="lower-case letters, digits and dashes", remedy="Name the model as its service is named.",
         )  # fmt: skip
-    return folder / FOLDER / model / f"{table}.yaml"
+    return folder / model / f"{table}.yaml"
 
 
 def _write(file: Path, model: str, table: Evidenced, suite: Suite) -> None:

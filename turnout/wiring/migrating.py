@@ -146,7 +146,7 @@ class Wiring:
             return LegacyProcesses(self.state, self.servers)
         from turnout.fabric.kubernetes.legacy import KServeSize
 
-        return KServeSize(self.applier, self._place)
+        return KServeSize(self.applier, self._place, self.state.pinned)
 
     @cached_property
     def applier(self) -> "Applier":

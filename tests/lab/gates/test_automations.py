@@ -23,6 +23,12 @@ def _beat(served, run):
     served.client.request("POST", "/events", json=[event]).raise_for_status()
 
 
+def written(served):
+    """When each automation was written last."""
+    answer = served.client.request("POST", "/automations/filter", json={})
+    return {each["name"]: each["updated"] for each in answer.json()}
+
+
 def test_a_crashed_run_whose_event_was_lost_is_started_again(served, tmp_path):
     """Without any automation, the look at the runs themselves starts it again, and only the crashed one."""
     deployment = served.client.read_deployment_by_name("starts/turnout")
@@ -62,9 +68,11 @@ def test_a_run_that_never_began_and_whose_event_was_lost_is_started(served, tmp_
 def test_a_run_whose_process_is_gone_is_found_and_started_again(served, tmp_path):
     """With worker and flow killed nobody tells Prefect; it finds out by itself, and the same run goes on."""
     register(automations(beat_within_seconds=10))
+    before = written(served)
     register(automations(beat_within_seconds=10))
     names = [a.name for a in automations()]
     assert all(len(served.client.read_automations_by_name(name)) == 1 for name in names), "registered once"
+    assert written(served) == before, "what is as it should be is left alone"
     deployment = served.client.read_deployment_by_name("starts/turnout")
     run = served.client.create_flow_run_from_deployment(
         deployment.id, parameters={"root": str(tmp_path)}, state=Pending()
@@ -72,6 +80,7 @@ def test_a_run_whose_process_is_gone_is_found_and_started_again(served, tmp_path
     served.client.set_flow_run_state(run, Running())
     _beat(served, run)
     assert not (tmp_path / "starts").exists()
+    register(automations(beat_within_seconds=10))  # as the worker does that comes in the killed one's place
 
     def goes_on() -> bool:
         tend(

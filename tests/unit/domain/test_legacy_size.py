@@ -1,10 +1,9 @@
 import copy
-import json
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.domain.legacy_size import BEFORE, full, pinning, releasing
+from turnout.domain.legacy_size import full, least, pinning, releasing
 
 
 def service(**predictor):
@@ -49,24 +48,29 @@ def test_each_component_is_pinned_to_its_own_size():
     assert full(item, {"predictor": 2, "transformer": 4}) == {"predictor": 2, "transformer": 4}
 
 
-least = st.none() | st.integers(0, 5)
+leasts = st.none() | st.integers(0, 5)
 
 
-@given(least=least, first=st.integers(0, 9), later=st.integers(0, 9), most=st.sampled_from([0, 5, 9]))
-def test_a_pin_is_never_lowered_and_a_release_gives_back_what_was_there(least, first, later, most):
+@given(said=leasts, first=st.integers(0, 9), later=st.integers(0, 9), most=st.sampled_from([0, 5, 9]))
+def test_a_pin_is_never_lowered_and_a_release_gives_back_what_was_there(said, first, later, most):
     """However often it is pinned and whatever runs then, afterwards the object is as before the first one."""
-    item = service(**({} if least is None else {"minReplicas": least}), maxReplicas=max(most, least or 0))
+    item = service(**({} if said is None else {"minReplicas": said}), maxReplicas=max(most, said or 0))
     once = patched(item, pinning(item, {"predictor": first}))
     assert pinning(once, {"predictor": first}) is None
     twice = patched(once, pinning(once, {"predictor": later}))
     assert twice["spec"]["predictor"]["minReplicas"] >= once["spec"]["predictor"]["minReplicas"]
-    assert patched(twice, releasing(twice)) == item
-    assert releasing(item) is None
+    assert patched(twice, releasing(twice, least(item))) == item
+    assert releasing(item, least(item)) is None
 
 
 def test_a_patch_holds_for_the_object_that_was_read():
-    """It names the version, and what the least was before; other annotations stay."""
+    """It names the version, and leaves annotations alone: KServe would replace the pods."""
     patch = pinning(service(minReplicas=2), {"predictor": 3})
-    assert patch["metadata"]["resourceVersion"] == "7"
-    assert json.loads(patch["metadata"]["annotations"][BEFORE]) == {"predictor": 2}
-    assert patched(service(), patch)["metadata"]["annotations"]["mine"] == "kept"
+    assert patch["metadata"] == {"resourceVersion": "7"}
+    assert patched(service(), patch)["metadata"]["annotations"] == {"mine": "kept"}
+
+
+def test_a_component_that_is_gone_gets_no_least():
+    """There was a transformer when it was pinned."""
+    patch = releasing(service(minReplicas=3), {"predictor": 1, "transformer": 2})
+    assert patch["spec"] == {"predictor": {"minReplicas": 1}}

@@ -13,11 +13,11 @@ CONTRACT = Contract(model="iris", wire="v1", inputs=(), outputs=(), same_answer=
 
 @pytest.mark.parametrize("table", Evidenced)
 def test_defaults_are_written_out_where_the_owner_finds_them(tmp_path, table):
-    """Beside the contract, with a word on what they are; read back they are the defaults."""
+    """In the folder of suites, with a word on what they are; read back they are the defaults."""
     loaded = suites.load(tmp_path, CONTRACT, table)
     assert loaded is not None
     suite, _ = loaded
-    file = tmp_path / "expectations" / "iris" / f"{table}.yaml"
+    file = tmp_path / "iris" / f"{table}.yaml"
     assert suite == default_suites.default(CONTRACT, table)
     assert file.read_text().startswith("# What is expected of ")
     assert [other.name for other in file.parent.iterdir()] == [file.name]

@@ -18,3 +18,9 @@ def test_a_run_has_the_workers_own_image():
     """What a Job runs is what the worker runs, whichever registry it came from."""
     found = template("kubernetes", "registry.example/turnout-worker@sha256:0")
     assert found["variables"]["properties"]["image"]["default"] == "registry.example/turnout-worker@sha256:0"
+
+
+def test_a_job_has_what_prefects_worker_refuses_it_without():
+    """It looks for two of a Job's own fields in its pod, where Kubernetes ignores them."""
+    pod = template("kubernetes", "any")["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
+    assert (pod["completions"], pod["parallelism"]) == (1, 1)

@@ -195,14 +195,15 @@ def test_the_canarys_approval_does_not_reach_the_cutover(wiring):
 
 
 def test_a_step_passes_on_the_sentinels_word_and_leaves_its_numbers(wiring):
-    """The counts of this weight's looks become the step's evidence; a line being written is left out."""
+    """The counts of this weight's looks become the step's evidence; lines that are not whole are left out."""
     lines = [
         {"weight": 0.1, "legacy": {"requests": 18}, "candidate": {"requests": 2, "errors": 0}},
         {"weight": 0.5, "legacy": {"requests": 1}, "candidate": {"requests": 9}},
     ]
     file = wiring.state.looks(ATTEMPT)
     file.parent.mkdir(parents=True)
-    file.write_text("\n".join(json.dumps(line) for line in lines) + '\n{"weight": 0.1, "leg')
+    cut = '{"weight": 0.1, "leg'  # by a full disk, and by being read while it is written
+    file.write_text("\n".join([cut, *(json.dumps(line) for line in lines), cut]))
     undecided = _report(0.1, "undecided", since_weight_seconds=1)
     wiring.sentinel.turns = [None, undecided, _report(0.5), _report(0.1, since_weight_seconds=4)]
     assert await_step.fn(MODEL, ATTEMPT, 0.1) is StepCourse.PASSED

@@ -1,13 +1,16 @@
 """Keeps a model's InferenceService at its full size; KServe hands the least on to its autoscaler."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from turnout.domain.errors import TemporaryError
-from turnout.domain.legacy_size import STOPPED, full, pinning, releasing, stopping
+from turnout.domain.legacy_size import STOPPED, full, least, pinning, releasing, stopping
+from turnout.fabric import whole
 from turnout.fabric.kubernetes.apply import Applier, ConflictError
 
 Object = dict[str, Any]
@@ -26,12 +29,14 @@ class KServeSize:
     Args:
         applier: The connection.
         place: Namespace and name of a model's InferenceService.
+        kept: Folder in which a pinned model's least from before is kept.
     """
 
-    def __init__(self, applier: Applier, place: Callable[[str], tuple[str, str]]) -> None:
+    def __init__(self, applier: Applier, place: Callable[[str], tuple[str, str]], kept: Path) -> None:
         """Keep the connection."""
         self._applier = applier
         self._place = place
+        self._kept = kept
 
     def pin(self, model: str) -> None:
         """See that legacy keeps what it runs on, and that all of it is ready.
@@ -40,7 +45,7 @@ class KServeSize:
             NotFoundError: There is no such InferenceService.
             TemporaryError: Its replicas are not all ready, or somebody else writes to it at the same time.
         """
-        service = self._write(model, lambda found: pinning(found, self._replicas(model, "spec", "replicas")))
+        service = self._write(model, partial(self._pinning, model))
         wanted = full(service, {})
         until = time.monotonic() + READY_WITHIN_SECONDS
         while lacking := Counter(wanted) - Counter(self._replicas(model, "status", "readyReplicas")):
@@ -59,7 +64,8 @@ class KServeSize:
             NotFoundError: There is no such InferenceService.
             TemporaryError: Somebody else writes to it at the same time.
         """
-        self._write(model, releasing)
+        self._write(model, partial(self._releasing, model))
+        self._file(model).unlink(missing_ok=True)
 
     def scales(self, model: str) -> bool:  # noqa: ARG002 -- any InferenceService
         """Whether it can be scaled down from here."""
@@ -91,6 +97,26 @@ class KServeSize:
         """
         self._write(model, partial(stopping, stopped=False))
         self.pin(model)
+
+    def _pinning(self, model: str, found: Object) -> Object | None:
+        """Keep its least from before, and then its patch; a second pin keeps the first one's."""
+        if self._before(model, found) is None:
+            before = {"uid": found["metadata"]["uid"], "least": least(found)}
+            whole.write(self._file(model), json.dumps(before, sort_keys=True))
+        return pinning(found, self._replicas(model, "spec", "replicas"))
+
+    def _releasing(self, model: str, found: Object) -> Object | None:
+        before = self._before(model, found)
+        return None if before is None else releasing(found, before)
+
+    def _before(self, model: str, found: Object) -> dict[str, int | None] | None:
+        """Its least before it was pinned; None where it is not, or was made anew since."""
+        file = self._file(model)
+        kept = json.loads(file.read_text()) if file.is_file() else {}
+        return kept["least"] if kept.get("uid") == found["metadata"]["uid"] else None
+
+    def _file(self, model: str) -> Path:
+        return self._kept / f"{model}.json"
 
     def _write(self, model: str, patch_of: Callable[[Object], Object | None]) -> Object:
         """Read, decide and write at the version that was read; returns the object as it then is."""
