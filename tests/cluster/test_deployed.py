@@ -17,7 +17,7 @@ from runtimes.ray_serve import RayServe
 from runtimes.triton import Triton
 from tests.cluster import shipped, simulated
 from turnout.domain.assignment import Assignment
-from turnout.domain.contract import Contract, SameAnswer, Tensor
+from turnout.domain.contract import Contract, SameAnswer, Tensor, Wire
 from turnout.domain.errors import InvalidInputError, NotFoundError, TemporaryError
 from turnout.domain.package import PackageManifest
 from turnout.domain.pools import Pool
@@ -34,7 +34,12 @@ IMAGES = {"worker": "registry.example/worker:1", "triton": "registry.example/tri
           "ray_serve": "registry.example/ray:1"}  # fmt: skip
 CONFIGS = {
     "triton": {"repository": "repository", "model": "iris", "bridge": None},
-    "ray_serve": {"import_path": "app:model", "deployments": [{"name": "Model"}], "bridge": None},
+    "ray_serve": {
+        "import_path": "application:app",
+        "code": "application",
+        "deployments": [{"name": "Ingress", "num_replicas": 1}],
+        "bridge": None,
+    },
 }
 TENSORS = (Tensor(name="x", datatype="FP32", shape=(-1, 4)),)
 CONTRACT = Contract(
@@ -124,12 +129,12 @@ def package(folder, runtime, content="a"):
     return folder
 
 
-def made(applier, tmp_path, class_name, runtime="triton", *, pool=POOL, cpu=1.0):
-    """The adapter, as a process of its own would build it."""
+def made(applier, tmp_path, class_name, runtime="triton", *, of_plan=None, pool=POOL, cpu=1.0):
+    """The adapter, as a process of its own would build it; the plan names its runtime, or another one."""
     chosen = Pool(name=pool, cpu=128, memory_gib=512, nodes=1, node_labels={simulated.POOL: pool})
     assignment = Assignment(
-        model="iris", namespace=class_name, runtime=TargetRuntime(runtime), pool=pool, replicas=1, cpu=cpu,
-        memory_gib=1,
+        model="iris", namespace=class_name, runtime=TargetRuntime(of_plan or runtime), pool=pool, replicas=1,
+        cpu=cpu, memory_gib=1,
     )  # fmt: skip
     volumes = PackageVolumes(storage_class=class_name)
     site = Site(
@@ -288,6 +293,30 @@ def test_a_ray_service_is_called_at_kuberays_service(mover, applier, namespace, 
     assert (endpoint.host, endpoint.port, endpoint.grpc_port) == (service["spec"]["clusterIP"], 8000, None)
     made(mover, tmp_path, class_name, "ray_serve").undeploy(ATTEMPT)
     assert of(applier, namespace, "ray-serve-iris-1") == set()
+
+
+def test_a_bridge_in_front_of_triton_is_an_attempts_second_half(
+    mover, applier, namespace, class_name, tmp_path
+):
+    """A RayService of its own, which asks Triton's Service; deployed again nothing changes; both go."""
+    contract = CONTRACT.model_copy(update={"wire": Wire.V1})
+    folder = package(tmp_path / "package", "triton")
+    behind = made(mover, tmp_path, class_name).deploy(ATTEMPT, contract, folder)
+    bridge = made(mover, tmp_path, class_name, of_plan="triton", runtime="ray_serve")
+    with meanwhile(lambda: ray_runs(applier, namespace)):
+        endpoint = bridge.deploy(ATTEMPT, contract, behind)
+        path = f"/apis/ray.io/v1/namespaces/{namespace}/rayservices/ray-serve-iris-1"
+        before = applier.call("GET", path)
+        assert f"address: dns:///triton-iris-1-each.{namespace}.svc:8001" in before["spec"]["serveConfigV2"]
+        assert bridge.deploy(ATTEMPT, contract, behind) == endpoint
+        assert applier.call("GET", path)["metadata"]["generation"] == before["metadata"]["generation"]
+    assert endpoint.port == 8000
+    assert endpoint.host != behind.host
+    bridge.undeploy(ATTEMPT)
+    assert of(applier, namespace, "ray-serve-iris-1") == set()
+    assert ("deployments", "triton-iris-1") in of(applier, namespace)
+    made(mover, tmp_path, class_name).undeploy(ATTEMPT)
+    assert of(applier, namespace) == set()
 
 
 def asked_for(recorded):

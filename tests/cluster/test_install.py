@@ -15,6 +15,7 @@ from turnout.fabric.kubernetes import installation
 
 TEMPLATES = Path(__file__).parents[2] / "deployments" / "work_pools"
 SPACE = "/api/v1/namespaces/turnout"
+JOBS = "/apis/batch/v1/namespaces/turnout/jobs"
 VOLUMES = {"persistentvolumeclaims"}
 CLAIMS = {"data-turnout-postgres-0", "data-turnout-objects-0", "turnout-state"}
 
@@ -150,6 +151,7 @@ def job():
     template = json.loads((TEMPLATES / "kubernetes.json").read_text())
     known = {name: each.get("default") for name, each in template["variables"]["properties"].items()}
     known |= {"image": "turnout-worker:local", "command": ["python", "-m", "prefect.engine"]}
+    known["labels"] = {"prefect.io/flow-run-id": "0"}
 
     def filled(value):
         if isinstance(value, dict):
@@ -164,13 +166,15 @@ def job():
     return filled(template["job_configuration"]["job_manifest"])
 
 
-def test_a_flow_runs_job_is_admitted(applier):
+def test_a_flow_runs_job_is_admitted_and_goes_with_the_installation(applier):
     """The Job that Prefect's worker makes of a run has a pod that the restricted standard lets in."""
     objects = shipped.rendered("gke")
     shipped.give(applier, objects)
     installation.install(applier, objects)
-    made = applier.call("POST", "/apis/batch/v1/namespaces/turnout/jobs", body=job())
+    made = applier.call("POST", JOBS, body=job())
     prefix = made["metadata"]["name"]
     until(
         "its pod", lambda: [pod for pod in shipped.names(applier, f"{SPACE}/pods") if pod.startswith(prefix)]
     )
+    installation.uninstall(applier)
+    until("the end of the Job", lambda: shipped.names(applier, JOBS) == set())

@@ -2,10 +2,12 @@
 
 import pytest
 
-from runtimes.kubernetes import manifests
+from runtimes.kubernetes import manifests, ray_serve
 from runtimes.kubernetes.served import Package, Served
+from runtimes.ray_serve import bridging
 from tests.cluster.ray_pods import pods_of
 from turnout.domain.assignment import Assignment
+from turnout.domain.contract import Contract, SameAnswer, Tensor
 from turnout.domain.errors import UnsupportedError
 from turnout.domain.pools import Pool, Taint
 from turnout.domain.targets import TargetRuntime
@@ -26,10 +28,19 @@ POOLS = {
 }  # fmt: skip
 CONFIGS = {
     TargetRuntime.TRITON: {"repository": "repository", "model": "iris"},
-    TargetRuntime.VLLM: {"weights": "weights", "engine": {"max_model_len": 8192, "dtype": "bfloat16"}},
+    TargetRuntime.VLLM: {
+        "weights": "weights",
+        "engine": {"max_model_len": 2048},
+        "weights_bytes": 2**30,
+        "model_config": {"num_hidden_layers": 16, "num_attention_heads": 32, "hidden_size": 2048},
+    },
     TargetRuntime.RAY_SERVE: {"import_path": "app:model", "deployments": [{"name": "Model"}]},
 }
-IMPOSSIBLE = {("triton", "tpu"), ("triton", "slice"), ("vllm", "cpu")}
+TENSORS = (Tensor(name="x", datatype="FP32", shape=(-1, 4)),)
+CONTRACT = Contract(
+    model="iris", wire="v1", inputs=TENSORS, outputs=TENSORS, same_answer=SameAnswer(kind="regression")
+)
+IMPOSSIBLE = {("triton", "tpu"), ("triton", "slice")}
 
 
 def served(runtime, pool, namespace="default", *, attempt="iris-1", replicas=2):
@@ -80,6 +91,24 @@ def test_the_api_server_takes_every_manifest(applier, namespace, runtime, pool, 
         assert taken["spec"]["containers"][0]["resources"]["limits"]
 
 
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("pool", POOLS)
+def test_the_api_server_takes_bridges(applier, namespace, pool, alone):
+    """In front of an application beside it, and alone; the head that it may run on has no accelerator."""
+    line = bridging.handled("iris-1", CONTRACT)
+    bridge = bridging.bridge(CONTRACT.wire, {"iris": line}, **ray_serve.NO_CPUS)
+    behind = None if alone else Package(claim="iris-1")
+    wanted = served(TargetRuntime.RAY_SERVE, POOLS[pool], namespace)
+    made = manifests(wanted.model_copy(update={"bridge": bridge, "package": behind}))
+    assert len(applier.apply(made, dry_run=True)) == len(made)
+    head, *workers = pods(made)
+    assert bool(workers) is not alone
+    head["metadata"] |= {"name": "head", "namespace": namespace}
+    (taken,) = applier.apply([head], dry_run=True)
+    limits = taken["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"cpu": "2", "memory": "8Gi"}
+
+
 def test_a_package_can_come_as_an_image(applier, namespace):
     """A package mounted from an OCI artifact is as good as one from a claim."""
     wanted = served(TargetRuntime.TRITON, POOLS["cpu"], namespace)
@@ -98,4 +127,4 @@ def test_a_longest_name_is_still_taken(applier, namespace):
         for runtime, pool in (("triton", "gpu"), ("vllm", "gpu"), ("ray_serve", "cpu"), ("vllm", "slice")):
             wanted = served(TargetRuntime(runtime), POOLS[pool], namespace, attempt=attempt)
             names |= {each["metadata"]["name"] for each in applier.apply(manifests(wanted), dry_run=True)}
-    assert len(names) == 6
+    assert len(names) == 8  # Triton has two Services

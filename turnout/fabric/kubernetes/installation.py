@@ -45,6 +45,7 @@ KINDS = (
 
 _KEPT = frozenset({"Namespace", "PersistentVolumeClaim"})
 """What holds the user's data and Secrets: only ever deleted with it, by the namespace's own end."""
+_OF_A_RUN = "prefect.io/flow-run-id"
 _ROUTES = "/apis/gateway.networking.k8s.io/v1/httproutes"
 
 
@@ -95,10 +96,20 @@ def uninstall(applier: Applier, *, data: bool = False) -> list[Reference]:
     _require_unused(applier)
     found = list(reversed(list(_installed(applier))))
     _delete(applier, found)
+    runs = list(_runs(applier))
+    _delete(applier, runs)
+    found += runs
     if data:
         found.append(("v1", "Namespace", "", NAMESPACE))
         applier.delete(_object(found[-1]))
     return found
+
+
+def _runs(applier: Applier) -> Iterator[Reference]:
+    """Jobs of flow runs: Prefect's worker makes them, and marks them with labels of its own."""
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+    for each in applier.call("GET", path, {"labelSelector": _OF_A_RUN})["items"]:
+        yield "batch/v1", "Job", NAMESPACE, each["metadata"]["name"]
 
 
 def _rank(item: Object) -> int:

@@ -29,19 +29,23 @@ _IMAGES = {
     "postgres": "postgres",
 }
 """By the names that the manifests have for them: Dockerfiles."""
-_CANDIDATES = {"worker": "worker", "triton": "triton"}
+_CANDIDATES = {"worker": "worker", "triton": "triton", "ray_serve": "ray-models", "vllm": "vllm"}
 """By the names that the settings have for what candidates are deployed with: Dockerfiles."""
+_HEAD = {"cpu": 0.5, "memory_gib": 2}
+"""Ray's heads hold bridges and no model here, as on the laptop."""
 HOSTNAME = "{model}.models.example.com"
 """What clients of this Gateway call."""
+_PROCESSES, _POOLS = "processes", "pools.yaml"
 _PROXY = "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/envoy-gateway-system/envoyproxies/turnout"
 
 
-def write(root: Path, say: Progress) -> Path:
+def write(root: Path, say: Progress, *, jobs: bool = False) -> Path:
     """Bring everything onto the node that an installation needs of it, and write the overlay.
 
     Args:
         root: The state directory of a cluster that is up, with a Gateway.
         say: Gets a line of text now and then.
+        jobs: Flow runs are Jobs, as on a cloud, and not processes of the worker.
 
     Returns:
         The overlay's directory.
@@ -64,7 +68,8 @@ def write(root: Path, say: Progress) -> Path:
         proxy = applier.call("GET", _PROXY)["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]
         for name, said in _settings(candidates).items():
             whole.write(directory / name, yaml.safe_dump(said, sort_keys=False))
-        written = _kustomization(directory, built, proxy["image"], there.gateway.rpartition(":")[0])
+        written = _kustomization(built, proxy["image"], there.gateway.rpartition(":")[0])
+        _stand_on(written, kustomize.place("laptop").resolve(), directory.resolve(), jobs=jobs)
         whole.write(directory / "kustomization.yaml", yaml.safe_dump(written, sort_keys=False))
         volumes.ensure(applier, root / "volumes", kustomize.render(directory))
         volumes.ensure_for_packages(applier, root / "volumes")
@@ -88,15 +93,36 @@ def _settings(candidates: dict[str, str]) -> dict[str, Object]:
     packages = {"storage_class": volumes.PACKAGES, "access_mode": "ReadWriteOnce"}
     return {
         "turnout.yaml": {**base, "gateway": gateway},
-        "cluster.yaml": {"images": candidates, "packages": packages},
+        "cluster.yaml": {"images": candidates, "packages": packages, "head": _HEAD},
     }
 
 
-def _kustomization(directory: Path, built: dict[str, str], proxy: str, address: str) -> Object:
+def _stand_on(written: Object, laptop: Path, directory: Path, *, jobs: bool) -> None:
+    """Let what differs on this node stand on the laptop's overlay; with `jobs` on all but its processes.
+
+    Args:
+        written: What differs.
+        laptop: The laptop's overlay.
+        directory: Where it will lie; kustomize takes no absolute path, and no file of another directory.
+        jobs: Flow runs are Jobs.
+    """
+    if not jobs:
+        written["resources"] = [os.path.relpath(laptop, directory)]
+        return
+    said = yaml.safe_load((laptop / "kustomization.yaml").read_text())
+    parts = [each for each in said["components"] if Path(each).name != _PROCESSES]
+    for key, places in (("resources", said["resources"]), ("components", parts)):
+        written[key] = [os.path.relpath(laptop / each, directory) for each in places]
+    written["labels"] = said["labels"]
+    pools = {"name": "turnout-pools", "namespace": "turnout", "files": [_POOLS]}
+    written["configMapGenerator"].append(pools)
+    whole.write(directory / _POOLS, (laptop / _POOLS).read_text())
+
+
+def _kustomization(built: dict[str, str], proxy: str, address: str) -> Object:
     """What differs on this node.
 
     Args:
-        directory: Where it will lie.
         built: References of the images by the manifests' names for them.
         proxy: The image of the Gateway's proxies.
         address: The node's address.
@@ -107,8 +133,6 @@ def _kustomization(directory: Path, built: dict[str, str], proxy: str, address: 
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        # Kustomize takes no absolute path.
-        "resources": [os.path.relpath(kustomize.place("laptop").resolve(), directory.resolve())],
         "images": [
             {"name": name, "newName": new, "newTag": tag}
             for name, reference in built.items()
