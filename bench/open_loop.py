@@ -1,8 +1,9 @@
 """Open-loop Poisson clients for the live benchmarks: many routes in one light process.
 
 Started by the benchmarks as `python bench/open_loop.py RATE PORT ...`, RATE in requests a second and port;
-`--request FILE` holds the whole of another request to send, `--kept N` is how many connections a route keeps,
-`--longest N` how many seconds of an answer are waited for at the end.
+`--host ADDRESS` is where, `--request FILE` holds the whole of another request to send, `--kept N` is how many
+connections a route keeps, `--longest N` how many seconds of an answer are waited for at the end, `--bodies`
+also tells when which body was answered.
 Requests are sent when they are due, whatever became of earlier ones, each on a connection that is free. When
 standard input ends, no more is sent, what is outstanding is waited for, and one JSON object is printed:
 requests sent, by port the failures with their moments, and latencies from the moment a request was due.
@@ -25,6 +26,7 @@ REQUEST = (
     b"POST /v1/models/any:predict HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\n\r\n" % len(_BODY)
 ) + _BODY
+_HOST = "127.0.0.1"
 _LONGEST_SECONDS = 40.0
 """Longer than any request limit of the routes: without an answer by then a request has failed."""
 _KEPT = 4
@@ -45,10 +47,11 @@ class Told:
     sent: int = 0
     failures: list[tuple[float, str]] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
+    bodies: dict[str, list[float]] | None = None
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, one request at a time; back among the free ones after each whole answer."""
+    """One connection, one request at a time; back among the free ones after an answer that lets it."""
 
     def __init__(self, route: "Route") -> None:
         """Begin with nothing sent."""
@@ -74,9 +77,11 @@ class _Connection(asyncio.Protocol):
         if length is None or self._due is None:
             return
         status, due = self._received[9:12], self._due
+        self._route.read(self._received[:length])
+        kept = b"\r\nconnection: close\r\n" not in self._received[:length].lower()
         self._received, self._due = self._received[length:], None
         self._route.answered(due, None if status == b"200" else f"status {status.decode()}")
-        if len(self._route.free) < self._route.kept:
+        if kept and len(self._route.free) < self._route.kept:
             self._route.free.append(self)
         elif self._transport:
             self._transport.close()
@@ -98,16 +103,26 @@ class Route:
         everyone: All routes, this one too.
         request: What is sent.
         kept: Connections that are kept open.
+        host: The address that the port is of.
+        bodies: Whether to keep when which body was answered.
     """
 
     def __init__(
-        self, port: int, rate: float, everyone: "list[Route]", request: bytes = REQUEST, kept: int = _KEPT
+        self,
+        port: int,
+        rate: float,
+        everyone: "list[Route]",
+        request: bytes = REQUEST,
+        *,
+        kept: int = _KEPT,
+        host: str = _HOST,
+        bodies: bool = False,
     ) -> None:
         """Send nothing yet."""
-        self.request, self.kept = request, kept
+        self.request, self.kept, self.host = request, kept, host
         self._all = everyone
         self.port = port
-        self.told = Told()
+        self.told = Told(bodies={} if bodies else None)
         self.free: list[_Connection] = []
         self.outstanding = 0
         self._rate = rate
@@ -146,12 +161,18 @@ class Route:
     async def _connect(self, due: float) -> None:
         try:
             _, connection = await self._loop.create_connection(
-                lambda: _Connection(self), "127.0.0.1", self.port
+                lambda: _Connection(self), self.host, self.port
             )
         except OSError as error:
             self.answered(due, f"no connection: {error}")
         else:
             connection.send(due)
+
+    def read(self, answer: bytes) -> None:
+        """A whole answer has come."""
+        if self.told.bodies is not None:
+            body = answer.partition(b"\r\n\r\n")[2].decode(errors="replace")
+            self.told.bodies.setdefault(body, []).append(time.time())
 
     def answered(self, due: float, failure: str | None) -> None:
         """A request has ended."""
@@ -162,9 +183,11 @@ class Route:
             self.told.latencies.append(self._loop.time() - due)
 
 
-async def _run(rate: float, ports: list[int], *, request: bytes, kept: int, longest: float) -> None:
+async def _run(
+    rate: float, ports: list[int], *, request: bytes, kept: int, longest: float, host: str, bodies: bool
+) -> None:
     routes: list[Route] = []
-    routes += [Route(port, rate, routes, request, kept) for port in ports]
+    routes += [Route(port, rate, routes, request, kept=kept, host=host, bodies=bodies) for port in ports]
     for route in routes:
         route.start()
     print("ready", flush=True)
@@ -181,7 +204,9 @@ async def _run(rate: float, ports: list[int], *, request: bytes, kept: int, long
 
 
 def _report(routes: list[Route]) -> dict[str, object]:
-    return {
+    bodies = {route.port: route.told.bodies for route in routes if route.told.bodies is not None}
+    told = {"bodies": bodies} if bodies else {}
+    return told | {
         "sent": sum(route.told.sent for route in routes),
         "unanswered": sum(route.outstanding for route in routes),
         "failures": {route.port: route.told.failures for route in routes if route.told.failures},
@@ -193,12 +218,15 @@ def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rate", type=float)
     parser.add_argument("ports", type=int, nargs="+")
+    parser.add_argument("--host", default=_HOST)
     parser.add_argument("--request", type=Path)
     parser.add_argument("--kept", type=int, default=_KEPT)
     parser.add_argument("--longest", type=float, default=_LONGEST_SECONDS)
+    parser.add_argument("--bodies", action="store_true")
     asked = parser.parse_args()
     request = asked.request.read_bytes() if asked.request else REQUEST
-    uvloop.run(_run(asked.rate, asked.ports, request=request, kept=asked.kept, longest=asked.longest))
+    given = {"request": request, "kept": asked.kept, "longest": asked.longest, "host": asked.host}
+    uvloop.run(_run(asked.rate, asked.ports, **given, bodies=asked.bodies))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab.cluster import network
-from turnout.lab.cluster.addons import gateway, kserve, kuberay
-from turnout.lab.cluster.addons.names import GATEWAY, KSERVE, KUBERAY, NODE, complete
+from turnout.lab.cluster.addons import gateway, kserve, kuberay, rollouts
+from turnout.lab.cluster.addons.names import GATEWAY, KSERVE, KUBERAY, NODE, ROLLOUTS, complete
 from turnout.lab.cluster.credentials import Credentials
 from turnout.lab.cluster.node import inside, rise
 from turnout.lab.cluster.node.parts import Parts
@@ -51,6 +51,7 @@ class Addons:
         self._gateway: gateway.Binaries | None = None
         self._kserve: kserve.Parts | None = None
         self._kuberay: Path | None = None
+        self._rollouts: rollouts.Binaries | None = None
 
     @property
     def enter(self) -> tuple[str, ...]:
@@ -94,6 +95,8 @@ class Addons:
             self._kserve = kserve.build(say, env=env)
         if KUBERAY in self._names:
             self._kuberay = kuberay.build(say, env=env)
+        if ROLLOUTS in self._names:
+            self._rollouts = rollouts.build(say, env=env)
 
     def furnish(self, process: int, root: Path) -> None:
         """Make what has to be there before the first server starts."""
@@ -129,4 +132,7 @@ class Addons:
         if self._kuberay:
             kuberay.install(self._kuberay, store, site.applier)
             say("KubeRay's operator is available")
+        if self._rollouts:
+            rollouts.install(self._rollouts, store, site.applier)
+            say("Argo Rollouts' controller is available")
         return plane

@@ -1,7 +1,13 @@
 """The names of add-ons, and what each needs."""
 
-NODE, GATEWAY, KSERVE, KUBERAY = "node", "gateway", "kserve", "kuberay"
-NEEDS: dict[str, tuple[str, ...]] = {NODE: (), GATEWAY: (NODE,), KSERVE: (GATEWAY, NODE), KUBERAY: (NODE,)}
+NODE, GATEWAY, KSERVE, KUBERAY, ROLLOUTS = "node", "gateway", "kserve", "kuberay", "rollouts"
+NEEDS: dict[str, tuple[str, ...]] = {
+    NODE: (),
+    GATEWAY: (NODE,),
+    KSERVE: (GATEWAY, NODE),
+    KUBERAY: (NODE,),
+    ROLLOUTS: (GATEWAY, NODE),
+}
 """By name, in the order in which they come up: what each needs."""
 
 

@@ -42,6 +42,13 @@ ENVOY_GATEWAY = Program("envoy-gateway", "github.com/envoyproxy/gateway/cmd/envo
 KSERVE = Program("kserve", "github.com/kserve/kserve/cmd/manager")
 KUBERAY = Program("kuberay", "github.com/ray-project/kuberay/ray-operator")
 ALL = (CONTROL_PLANE, COREDNS, PAUSE, ENVOY_GATEWAY, KSERVE, KUBERAY)
+"""What is built ahead of the tests."""
+
+ARGO_ROLLOUTS = Program("argo-rollouts", "github.com/argoproj/argo-rollouts/cmd/rollouts-controller")
+GATEWAY_PLUGIN = Program(
+    "gatewayapi-plugin", "github.com/argoproj-labs/rollouts-plugin-trafficrouter-gatewayapi"
+)
+"""What Argo Rollouts moves an HTTPRoute's weights by; as Argo Rollouts itself, for a benchmark alone."""
 
 _KUBERNETES = re.compile(r"^\s+k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)$", re.MULTILINE)
 _TAIL_LINES = 8
