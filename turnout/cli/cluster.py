@@ -19,13 +19,23 @@ def command() -> None:
 
 
 @command.command()
-def build() -> None:
+@click.option(
+    "--images", is_flag=True, help="And every image of deployments/images, for any node; needs root."
+)
+def build(*, images: bool) -> None:
     """Build every program and fetch the definitions into the cache, and start nothing."""
-    from turnout.lab.cluster import definitions, programs  # noqa: PLC0415 -- loaded only for this command
+    from turnout.lab.cluster import (  # noqa: PLC0415 -- loaded only for this command
+        definitions,
+        dockerfiles,
+        programs,
+    )
+    from turnout.lab.cluster.node import unpacked  # noqa: PLC0415
 
     for program in programs.ALL:
         click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
     click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
+    if images:
+        unpacked.ensure(dockerfiles.names(), click.echo)
 
 
 @command.command()
@@ -70,11 +80,12 @@ def image(state: Path, names: tuple[str, ...]) -> None:
 
 @command.command()
 @_STATE
-def overlay(state: Path) -> None:
+@click.option("--jobs", is_flag=True, help="Flow runs are Jobs, as on a cloud, not processes of the worker.")
+def overlay(state: Path, jobs: bool) -> None:
     """Build what Turnout's own parts need of the node, and print the directory for `turnout install`."""
     from turnout.lab.cluster.node import overlay  # noqa: PLC0415 -- loaded only for this command
 
-    click.echo(overlay.write(state.resolve(), lambda line: click.echo(line, err=True)))
+    click.echo(overlay.write(state.resolve(), lambda line: click.echo(line, err=True), jobs=jobs))
 
 
 @command.command()

@@ -78,6 +78,11 @@ class Board:
         """Take a spec down; its server is ended."""
         (self._specs / f"{name}.json").unlink(missing_ok=True)
 
+    def take_all(self) -> None:
+        """Take every spec down."""
+        for name in self.names():
+            self.take(name)
+
     def names(self) -> list[str]:
         """Names of the servers that should run."""
         return sorted(file.stem for file in self._specs.glob("*.json") if not file.name.startswith("."))

@@ -1,10 +1,10 @@
 """Keeps the servers of one state directory as their specs say.
 
-    python -m turnout.fabric.supervisor STATE [--tether FD]
+    python -m turnout.fabric.supervisor STATE [--tether FD] [--anew]
 
 Every 0.3 s it reads the specs in STATE/servers and starts, restarts and ends what differs. With a tether
 (the end of a pipe) it ends everything when the other end closes before it has said `DETACH`: whoever brings a
-lab up and dies half-way leaves nothing behind.
+lab up and dies half-way leaves nothing behind. Anew, it starts none of those that an earlier supervisor kept.
 """
 
 import asyncio
@@ -36,9 +36,10 @@ class Supervisor:
 
     Args:
         state: The state directory.
+        anew: Take down the specs that are up there.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, anew: bool = False) -> None:
         """Take the state directory.
 
         Raises:
@@ -50,6 +51,8 @@ class Supervisor:
         self._keepers: dict[str, Keeper] = {}
         self._stopping = asyncio.Event()
         self._lock = _take(self._board)
+        if anew:
+            self._board.take_all()
         marks.end_servers(self._lab, grace_seconds=_LEFT_OVER_GRACE_SECONDS)
         # Only now is it said who keeps the directory: what is started from here on is no leftover.
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
@@ -166,17 +169,18 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 @click.command()
 @click.argument("state", type=click.Path(path_type=Path))
 @click.option("--tether", type=int, default=None, help="Descriptor of a pipe; ends all when it closes.")
-def main(state: Path, tether: int | None) -> None:
+@click.option("--anew", is_flag=True, help="Start none of the servers that were kept there before.")
+def main(state: Path, tether: int | None, anew: bool) -> None:
     """Keep the servers of STATE until told to stop."""
     try:
-        asyncio.run(_run(State(state.resolve()), tether))
+        asyncio.run(_run(State(state.resolve()), tether, anew))
     except TurnoutError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
 
 
-async def _run(state: State, tether: int | None) -> None:
-    await Supervisor(state).run(tether)
+async def _run(state: State, tether: int | None, anew: bool) -> None:
+    await Supervisor(state, anew=anew).run(tether)
 
 
 if __name__ == "__main__":

@@ -46,24 +46,26 @@ class Tether:
 
 
 @contextmanager
-def tethered(state: State, within: tuple[str, ...] = ()) -> Iterator[Tether]:
+def tethered(state: State, within: tuple[str, ...] = (), *, anew: bool = False) -> Iterator[Tether]:
     """Keep a supervisor on a state directory; it ends with the block, and with a caller that dies in it.
 
     Args:
         state: The state directory.
         within: What the supervisor's command is put behind, and has to become it (`unshare --net --`).
+        anew: Take down what an earlier supervisor kept there before this one starts anything: servers that need
+            something made first (a namespace furnished, ports chosen) would find it missing.
 
     Raises:
         RefusedError: The state directory has a supervisor already, or no room.
     """
-    tether = _start(state, within)
+    tether = _start(state, within, anew=anew)
     try:
         yield tether
     finally:
         tether.close()
 
 
-def _start(state: State, within: tuple[str, ...]) -> Tether:
+def _start(state: State, within: tuple[str, ...], *, anew: bool) -> Tether:
     board = Board(state)
     if (pid := board.supervisor()) is not None and _lives_on(board):
         raise RefusedError(
@@ -74,7 +76,7 @@ def _start(state: State, within: tuple[str, ...]) -> Tether:
         )
     read_end, write_end = os.pipe()
     try:
-        tether = Tether(_spawn(state, read_end, within), write_end)
+        tether = Tether(_spawn(state, read_end, within, anew=anew), write_end)
     finally:
         os.close(read_end)
     _wait(tether, board, state)
@@ -97,7 +99,7 @@ def _lives_on(board: Board) -> bool:
     return True
 
 
-def _spawn(state: State, read_end: int, within: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _spawn(state: State, read_end: int, within: tuple[str, ...], *, anew: bool) -> subprocess.Popen[bytes]:
     log = state.log("supervisor")
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +113,7 @@ def _spawn(state: State, read_end: int, within: tuple[str, ...]) -> subprocess.P
                     str(state.root),
                     "--tether",
                     str(read_end),
+                    *(["--anew"] if anew else []),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -140,6 +140,20 @@ def test_a_new_supervisor_takes_over_the_specs(state, tiny):
         assert Processes(state).ensure(tiny, ready_within_seconds=SECONDS).pid != before.pid
 
 
+def test_anew_a_supervisor_starts_nothing_of_what_was_there(state, make, free_port):
+    """Not for a moment: what an earlier server needs may have to be made first."""
+    log = state.log("tiny")
+    with tethered(state):
+        Processes(state).ensure(make("tiny", free_port), ready_within_seconds=SECONDS)
+    said = log.read_text()
+
+    with tethered(state, anew=True):
+        Processes(state).ensure(make("other", free_port), ready_within_seconds=SECONDS)
+        assert not lab(state, "tiny")
+        assert Processes(state).status("tiny").state == "stopped"
+        assert log.read_text() == said
+
+
 def test_what_both_keepers_left_behind_is_ended_first(state, tiny, living):
     """Supervisor and reaper killed together: the next supervisor ends the leftovers before it starts anew."""
     with tethered(state) as tether:

@@ -28,30 +28,32 @@ _COPIED = re.compile(r"^COPY (?!--from)(.+) \S+$", re.MULTILINE)
 _TAIL_LINES = 8
 
 
-def ensure(name: str, say: Progress) -> Path:
-    """Build the image of a Dockerfile unless it is there.
+@contextmanager
+def archive(name: str, say: Progress) -> Iterator[Path]:
+    """An image of a Dockerfile as `docker save` writes it, as long as the block lasts; built unless it is.
 
     Args:
         name: The Dockerfile's name in deployments/images, without `.Dockerfile`.
         say: Gets a line of text now and then.
 
-    Returns:
-        An archive of the image, as `docker save` writes it; `reference` says what it is called.
-
     Raises:
         TemporaryError: It could not be built; the message ends with the builder's last lines.
     """
-    # Buildah takes no colon in a path.
-    archive = programs.cache() / "images" / f"{name}-{reference(name).rpartition(':')[2]}.tar"
-    with _locked() as storage:
-        if not archive.is_file():
-            builder = _Builder(storage)
+    with _locked() as storage, tempfile.TemporaryDirectory(dir=storage.parent) as folder:
+        builder, called = _Builder(storage), reference(name)
+        if called not in builder.images():
             builder.require_bases(say)
             say(f"building the image {name}")
-            builder.build(name, reference(name), archive)
-            builder.drop_earlier(name, reference(name))
-            _drop_earlier(archive, name)
-    return archive
+            builder.build(name, called)
+            builder.drop_earlier(called)
+        written = Path(folder) / "image.tar"
+        builder.write(called, written)
+        yield written
+
+
+def names() -> tuple[str, ...]:
+    """Of all Dockerfiles."""
+    return tuple(sorted(file.stem for file in (environments.project_root() / FOLDER).glob("*.Dockerfile")))
 
 
 def reference(name: str) -> str:
@@ -65,19 +67,22 @@ def reference(name: str) -> str:
     return f"localhost/{name}:{made_from.hexdigest()[:12]}"
 
 
+def earlier(reference: str, among: set[str]) -> set[str]:
+    """Other builds of an image.
+
+    Args:
+        reference: The latest one's.
+        among: References that are there.
+    """
+    name, _, _ = reference.rpartition(":")
+    return {each for each in among - {reference} if each.startswith(f"{name}:")}
+
+
 def _files(copied: Path) -> list[Path]:
     """The files of what a Dockerfile copies, less what Python leaves beside its sources."""
     if copied.is_file():
         return [copied]
     return sorted(file for file in copied.rglob("*") if file.is_file() and file.parent.name != "__pycache__")
-
-
-def _drop_earlier(archive: Path, name: str) -> None:
-    """Remove an image's earlier archives: they have up to gigabytes each, and its layers are kept apart."""
-    own = re.compile(rf"{re.escape(name)}-[0-9a-f]{{12}}\.tar")
-    for file in archive.parent.iterdir():
-        if file != archive and own.fullmatch(file.name):
-            file.unlink(missing_ok=True)
 
 
 class _Builder:
@@ -93,7 +98,7 @@ class _Builder:
     def require_bases(self, say: Progress) -> None:
         """Make the base unless it is there under each of its names."""
         base, *others = BASES
-        there = self._run("images", "--format", "{{.Name}}:{{.Tag}}").split()
+        there = self.images()
         if base not in there:
             self._make_base(base, say)
         for other in others:
@@ -113,8 +118,12 @@ class _Builder:
             self._run("config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", container)
             self._run("commit", "--rm", container, name)
 
-    def build(self, name: str, reference: str, archive: Path) -> None:
-        """Build an image and write it to an archive."""
+    def images(self) -> set[str]:
+        """References of what is built."""
+        return set(self._run("images", "--format", "{{.Name}}:{{.Tag}}").split())
+
+    def build(self, name: str, reference: str) -> None:
+        """Build an image."""
         root = environments.project_root()
         self._remove_containers()
         try:
@@ -127,18 +136,15 @@ class _Builder:
             )  # fmt: skip
         finally:
             self._remove_containers()
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        staged = archive.with_name(f".{archive.name}.new")
-        staged.unlink(missing_ok=True)
-        self._run("push", reference, f"docker-archive:{staged}:{reference}")
-        staged.replace(archive)
 
-    def drop_earlier(self, name: str, reference: str) -> None:
+    def write(self, reference: str, archive: Path) -> None:
+        """Write an image to an archive."""
+        self._run("push", reference, f"docker-archive:{archive}:{reference}")
+
+    def drop_earlier(self, reference: str) -> None:
         """Remove an image's earlier builds, with the layers that are not those of the latest one."""
-        own = f"localhost/{name}:"
-        for each in self._run("images", "--format", "{{.Name}}:{{.Tag}}").split():
-            if each.startswith(own) and each != reference:
-                self._run("rmi", each)
+        for each in earlier(reference, self.images()):
+            self._run("rmi", each)
 
     def _remove_containers(self) -> None:
         """Remove what a build that failed, or was killed, has left mounted."""

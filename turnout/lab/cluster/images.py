@@ -13,39 +13,47 @@ from pathlib import Path
 USER = 65532
 """Whom the programs run as; images of distributions leave this number to such."""
 
-_BIN = "usr/local/bin"
+PLACE = "usr/local/bin"
+"""Where an image has its programs."""
+
 _LIBRARY = re.compile(r"(/\S+) \(0x")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def reference(program: Path) -> str:
-    """Reference of the image of a program: another program has another."""
-    with program.open("rb") as file:
-        return f"localhost/{program.name}:{hashlib.file_digest(file, 'sha256').hexdigest()[:12]}"
+def reference(program: Path, *beside: Path) -> str:
+    """Reference of the image of a program and of what lies beside it: other ones have another."""
+    made_from = hashlib.sha256()
+    for each in (program, *beside):
+        made_from.update(each.read_bytes())
+    return f"localhost/{program.name}:{made_from.hexdigest()[:12]}"
 
 
-def of_program(program: Path, archive: Path) -> None:
+def of_program(program: Path, archive: Path, *beside: Path) -> None:
     """Write an image that holds one program, and the shared libraries that it needs, and nothing else.
 
     Args:
-        program: The program; it lies in the image's PATH under its own name.
+        program: The program, which the image runs; it lies in the image's PATH under its own name.
         archive: The archive to write, as `docker save` writes it.
+        beside: Programs that it starts; they lie beside it, under their own names.
     """
+    programs = (program, *beside)
     with tempfile.TemporaryFile() as layer:
         with tarfile.open(fileobj=layer, mode="w") as tar:
             tar.addfile(_folder("tmp"))
-            _add(tar, program, f"{_BIN}/{program.name}")
-            for library in _libraries(program):
+            for each in programs:
+                _add(tar, each, f"{PLACE}/{each.name}")
+            for library in dict.fromkeys(library for each in programs for library in _libraries(each)):
                 _add(tar, library.resolve(), str(library).lstrip("/"))
         layer.seek(0)
         digest = hashlib.file_digest(layer, "sha256").hexdigest()
         config = json.dumps({
             "architecture": _ARCHITECTURES[platform.machine()],
             "os": "linux",
-            "config": {"Env": [f"PATH=/{_BIN}"], "Entrypoint": [program.name], "User": f"{USER}:{USER}"},
+            "config": {"Env": [f"PATH=/{PLACE}"], "Entrypoint": [program.name], "User": f"{USER}:{USER}"},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }).encode()  # fmt: skip
-        manifest = [{"Config": "config.json", "RepoTags": [reference(program)], "Layers": ["layer.tar"]}]
+        tags = [reference(program, *beside)]
+        manifest = [{"Config": "config.json", "RepoTags": tags, "Layers": ["layer.tar"]}]
         with tarfile.open(archive, "w") as tar:
             _put(tar, "manifest.json", json.dumps(manifest).encode())
             _put(tar, "config.json", config)

@@ -88,7 +88,7 @@ def _risen(root: Path, shape: Shape, say: Say) -> Iterator[tuple[Tether, Control
     kinds = [] if shape.bare else definitions.ensure(say, env=marked)
     addons.build(say, env=marked)
     say = _timed(say)
-    with tethered(state, within=addons.enter if alone else ()) as tether:
+    with tethered(state, within=addons.enter if alone else (), anew=True) as tether:
         link = network.open_link(tether.process.pid, _first(state)) if alone else None
         rise = _Rise(state, program, link, say)
         yield tether, rise.run(kinds, addons, tether.process.pid)
@@ -142,10 +142,7 @@ class _Rise:
             self._say(f"{len(kinds)} kinds of the projects in {definitions.SOURCES.name}: served")
 
     def _lay_out(self) -> None:
-        """Make what the servers read; an earlier start's specs and certificate named other ports."""
-        board = Board(self._state)
-        for name in board.names():
-            board.take(name)
+        """Make what the servers read; an earlier start's certificate named other ports."""
         shutil.rmtree(self._servers.authority.parent, ignore_errors=True)
         self._credentials.make()
         stages = subprocess.run(

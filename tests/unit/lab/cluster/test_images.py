@@ -40,3 +40,17 @@ def test_another_program_is_another_image(tmp_path: Path):
     (tmp_path / "a").write_bytes(b"2")
 
     assert images.reference(tmp_path / "a") != one
+
+
+def test_what_a_program_starts_lies_beside_it_and_is_of_its_images_name(tmp_path: Path):
+    """The image still runs the first; with another program beside it, it is another image."""
+    program, other = Path(shutil.which("ls")), tmp_path / "other"
+    other.write_bytes(b"1")
+    images.of_program(program, tmp_path / "image.tar", other)
+
+    found = members(tmp_path / "image.tar")
+    (manifest,) = json.loads(found["manifest.json"])
+    assert manifest["RepoTags"] == [images.reference(program, other)] != [images.reference(program)]
+    assert json.loads(found[manifest["Config"]])["config"]["Entrypoint"] == ["ls"]
+    with tarfile.open(fileobj=io.BytesIO(found[manifest["Layers"][0]])) as tar:
+        assert tar.extractfile(f"{images.PLACE}/other").read() == b"1"

@@ -8,16 +8,16 @@ from turnout.domain.server import ServerSpec
 from turnout.fabric import cgroups, marks, whole
 from turnout.lab.cluster import images
 from turnout.lab.cluster.credentials import DNS, NODE, NODE_NAME, PROXY, Credentials
-from turnout.lab.cluster.node import inside, packages
+from turnout.lab.cluster.node import containerd, inside, packages
 
-CONTAINERD, KUBELET, KUBE_PROXY, COREDNS = "containerd", "kubelet", "kube-proxy", "coredns"
-NAMES = (CONTAINERD, KUBELET, KUBE_PROXY, COREDNS)
+KUBELET, KUBE_PROXY, COREDNS = "kubelet", "kube-proxy", "coredns"
+NAMES = (containerd.NAME, KUBELET, KUBE_PROXY, COREDNS)
 
 PODS = "10.244.0.0/24"
 """Addresses of pods."""
 
 _LOOPBACK = "127.0.0.1"
-_READY = {CONTAINERD: 1338, KUBELET: 10248, KUBE_PROXY: 10256, COREDNS: 8181}
+_READY = {KUBELET: 10248, KUBE_PROXY: 10256, COREDNS: 8181}
 """Ports at which each says that it is ready."""
 
 
@@ -50,11 +50,8 @@ class Parts:
         whole.write(self._file("Corefile"), self._zones())
 
     def containerd(self) -> ServerSpec:
-        """What runs containers. It ends faster than it asks its shims to: the node as a whole ends."""
-        return self._spec(
-            CONTAINERD, f"http://{_LOOPBACK}:{_READY[CONTAINERD]}/v1/metrics",
-            "containerd", f"--config={self._file('containerd.toml')}",
-        )  # fmt: skip
+        """What runs containers."""
+        return containerd.spec(self._file("containerd.toml"))
 
     def kubelet(self) -> ServerSpec:
         """What runs the node's pods."""
@@ -83,25 +80,18 @@ class Parts:
         )  # fmt: skip
 
     def _containerd_settings(self) -> str:
-        return f"""version = 2
-root = "{self.root / "containerd"}"
-state = "/run/containerd"
-# It would make directories below /opt.
-disabled_plugins = ["io.containerd.internal.v1.opt"]
-[grpc]
-address = "{inside.SOCKET}"
-[metrics]
-address = "{_LOOPBACK}:{_READY[CONTAINERD]}"
-[plugins."io.containerd.grpc.v1.cri"]
+        cri = f'[plugins."{containerd.CRI}"'
+        plugins = f"""{cri}]
 sandbox_image = "{images.reference(self.pause)}"
 # In a sandbox nobody may lower the score by which the kernel picks a process when memory is short.
 restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
+{cri}.cni]
 bin_dir = "{packages.PLUGINS}"
 conf_dir = "{self._file("cni")}"
-[plugins."io.containerd.grpc.v1.cri".containerd]
+{cri}.containerd]
 snapshotter = "overlayfs"
 """
+        return containerd.settings(self.root, plugins=plugins)
 
     def _kubelet_settings(self) -> dict[str, object]:
         return {

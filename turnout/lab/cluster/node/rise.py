@@ -13,7 +13,7 @@ from turnout.fabric.kubernetes.apply import Applier, Object
 from turnout.lab.cluster import programs
 from turnout.lab.cluster.addons import objects
 from turnout.lab.cluster.credentials import NODE_NAME
-from turnout.lab.cluster.node import inside, packages
+from turnout.lab.cluster.node import inside, packages, unpacked
 from turnout.lab.cluster.node.parts import Parts
 from turnout.lab.cluster.node.store import Store
 
@@ -42,12 +42,13 @@ def build(say: Progress, *, env: dict[str, str]) -> Binaries:
 
 
 def furnish(process: int, root: Path) -> None:
-    """Make what has to be there before the first server starts: the namespace's folders, control groups.
+    """Make what the first server finds: the namespace's folders, images, control groups.
 
     Raises:
-        TemporaryError: The system does not let us.
+        TemporaryError: The system does not let us, or there is no room.
     """
     inside.furnish(process, root)
+    unpacked.lend(root)
     cgroups.make(marks.lab_id(root))
 
 

@@ -24,20 +24,20 @@ class Store:
     process: int
     root: Path
 
-    def ensure(self, program: Path) -> str:
-        """Bring an image of one program into the store unless it is there.
+    def ensure(self, program: Path, *beside: Path) -> str:
+        """Bring an image of one program, and of what it starts, into the store unless it is there.
 
         Returns:
-            Its reference, which changes with the program.
+            Its reference, which changes with the programs.
 
         Raises:
             TemporaryError: containerd did not take it.
         """
-        reference = images.reference(program)
+        reference = images.reference(program, *beside)
         if reference not in self.references():
             with tempfile.TemporaryDirectory(dir=self.root) as folder:
                 archive = Path(folder) / "image.tar"
-                images.of_program(program, archive)
+                images.of_program(program, archive, *beside)
                 self.load(archive)
         return reference
 
@@ -55,11 +55,17 @@ class Store:
             TemporaryError: It could not be built, or containerd did not take it.
         """
         if (reference := dockerfiles.reference(name)) not in self.references():
-            self.load(dockerfiles.ensure(name, say))
+            with dockerfiles.archive(name, say) as archive:
+                self.load(archive)
         return reference
 
+    def remove(self, references: set[str]) -> None:
+        """Take images out of the store, with the layers that no other has."""
+        if references:
+            self._ctr("images", "remove", "--sync", *references)
+
     def load(self, archive: Path) -> None:
-        """Bring an image into the store.
+        """Bring an image into the store; its layers are kept unpacked alone, which halves the room it takes.
 
         Args:
             archive: As `docker save` writes it.
@@ -67,14 +73,15 @@ class Store:
         Raises:
             TemporaryError: containerd did not take it.
         """
-        self._ctr("import", str(archive))
+        self._ctr("images", "import", str(archive))
+        self._ctr("content", "prune", "references")
 
     def references(self) -> set[str]:
         """References of the images that are there."""
-        return set(self._ctr("list", "--quiet").split())
+        return set(self._ctr("images", "list", "--quiet").split())
 
     def _ctr(self, *arguments: str) -> str:
-        command = ("ctr", f"--address={inside.SOCKET}", "--namespace=k8s.io", "images", *arguments)
+        command = ("ctr", f"--address={inside.SOCKET}", "--namespace=k8s.io", *arguments)
         return inside.run(self.process, *command)
 
 
