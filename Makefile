@@ -25,8 +25,13 @@ export MYPY_CACHE_DIR := $(CACHE)/mypy
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CACHE)/hypothesis
 
 SERVED := runtimes registry
+APPLIED := $(addprefix tests/cluster/,test_install.py test_roles.py test_deployed.py test_waiting.py)
+# Sessions of tests that put Turnout onto the cluster's node, or its servers: each of the first has one that has it not.
+MOVING := tests/cluster/node/test_migration.py
+OF_THE_NODE := $(addprefix tests/cluster/node/,test_installed.py test_walkthrough.py test_jobs.py test_faults.py test_language_model.py)
+SERVING := $(addprefix tests/cluster/node/,test_bridges.py test_vllm.py test_kserve_huggingface.py)
 
-.PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster test-installed clean
+.PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster moving plane applied node test-installed clean
 
 help:  ## Show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -75,13 +80,26 @@ drills: $(CORE)  ## Kill, stop and break each part in each phase of a migration 
 drills-short: $(CORE)  ## The same with one of each kind
 	$(BIN)/turnout lab drills --short -o $(DRILLS)
 
-test-cluster: $(DEV)  ## A real control plane and scheduler, and what else needs root (built once, then from the cache)
-	$(BIN)/turnout lab cluster build
-	$(BIN)/python -m pytest tests/cluster --ignore tests/cluster/node/test_installed.py
+test-cluster: $(DEV)  ## A real control plane, a node, and an estate that moves on one; needs root (built once, then from the cache)
+	$(BIN)/turnout lab cluster build --images
+	@# Side by side, each with a cluster of its own: they mostly wait. What is judged by its latency goes first.
+	$(MAKE) --no-print-directory -j4 --output-sync=target NICE="nice -n 10" moving node plane applied
 
-test-installed: $(DEV)  ## Turnout itself on the cluster's node, by the commands of docs/kubernetes.md: large images
-	$(BIN)/turnout lab cluster build
-	$(BIN)/python -m pytest tests/cluster/node/test_installed.py
+moving: $(DEV)  ## An estate moves by the installed worker, with KServe's controller behind it and live traffic
+	$(BIN)/python -m pytest $(MOVING)
+
+plane: $(DEV)  ## Control plane and scheduler, with made-up nodes
+	$(NICE) $(BIN)/python -m pytest tests/cluster --ignore tests/cluster/node $(addprefix --ignore ,$(APPLIED))
+
+applied: $(DEV)  ## The same for what Turnout applies to a cluster: its own parts, and candidates
+	$(NICE) $(BIN)/python -m pytest $(APPLIED)
+
+node: $(DEV)  ## Beside them a real node, with Envoy Gateway, KServe's controller and KubeRay
+	$(NICE) $(BIN)/python -m pytest tests/cluster/node $(addprefix --ignore ,$(MOVING) $(OF_THE_NODE) $(SERVING))
+
+test-installed: $(DEV)  ## Turnout on the cluster's node: the walk of docs/kubernetes.md, Jobs, faults, a language model; an hour
+	$(BIN)/turnout lab cluster build --images
+	for session in $(OF_THE_NODE) "$(SERVING)"; do $(BIN)/python -m pytest $$session || exit; done
 
 clean:  ## End the lab of STATE and remove what was installed and written in the checkout
 	if [ -x $(BIN)/turnout ]; then $(BIN)/turnout lab down --state $(STATE); fi

@@ -13,13 +13,16 @@ WITHIN_SECONDS = 180.0
 
 
 @contextmanager
-def namespace(applier: Applier, test: str, labels: Mapping[str, str]) -> Iterator[str]:
-    """A namespace, gone with all that is in it when the block ends.
+def namespace(applier: Applier, test: str, labels: Mapping[str, str], *, kept: bool = False) -> Iterator[str]:
+    """A namespace, and all that is in it, until the block ends.
+
+    What took room on nodes is gone by then; a namespace without pods takes its five seconds to end by itself.
 
     Args:
         applier: Writes as the administrator.
         test: The test's id, which the name is made from.
         labels: Of the namespace.
+        kept: It stays, and ends with its cluster.
     """
     name = f"test-{hashlib.sha256(test.encode()).hexdigest()[:12]}"
     made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
@@ -27,8 +30,11 @@ def namespace(applier: Applier, test: str, labels: Mapping[str, str]) -> Iterato
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     until(lambda: _there(applier, account), "the namespace's default service account", WITHIN_SECONDS)
     yield name
+    if kept:
+        return
     applier.delete(made)
-    until(lambda: not _there(applier, f"/api/v1/namespaces/{name}"), "the end of it", WITHIN_SECONDS)
+    if applier.call("GET", f"/api/v1/namespaces/{name}/pods")["items"]:
+        until(lambda: not _there(applier, f"/api/v1/namespaces/{name}"), "the end of it", WITHIN_SECONDS)
 
 
 def _there(applier: Applier, path: str) -> bool:

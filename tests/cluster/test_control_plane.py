@@ -61,7 +61,7 @@ def test_a_cluster_comes_back_with_what_it_stored_and_leaves_nothing(control_pla
         assert "up already" in again.stderr
         assert command("status", tmp_path).returncode == 0
     finally:
-        assert down(tmp_path)
+        assert "is down" in command("down", tmp_path).stdout
     assert gone(tmp_path, first.interface)
     with (
         running(tmp_path, Shape(loopback=loopback, bare=True), say=print) as again,

@@ -32,7 +32,14 @@ CONFIGS = {TRITON: {}, VLLM: {}, RAY: {"import_path": "app:model", "deployments"
 def _language(gib):
     """A language model that takes so much accelerator memory, divided among the chips."""
     return ModelMemory(
-        weights_gib=gib * 0.8, cache_gib=gib * 0.2, cache_heads=None, utilisation=0.9, basis=(), unknown=()
+        weights_gib=gib * 0.8,
+        cache_gib=gib * 0.2,
+        cache_heads=None,
+        utilisation=0.9,
+        share="",
+        host_gib=2 * gib,
+        basis=(),
+        unknown=(),
     )
 
 

@@ -3,26 +3,41 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cluster import namespaces, shipped
 from tests.cluster.node import installing
+from tests.cluster.node.installing import CONTRACTS, OWNERS, at_desk, prefect
+from tests.cluster.node.kserve_models import chat_service, huggingface, runtime, served, volume
+from tests.cluster.node.migrating import Desk, Moving, legacy
+from tests.cluster.node.places import Place, places
+from turnout.domain.route import Backend
 from turnout.fabric import environments
+from turnout.fabric.gateway_api import place as gateways
+from turnout.fabric.gateway_api.router import GatewayRouter
 from turnout.fabric.kubernetes.apply import Applier
-from turnout.lab.cluster.addons.names import NEEDS
+from turnout.lab import language_model
+from turnout.lab.cluster.addons import objects
+from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
 from turnout.lab.cluster.node import overlay, store
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
 
+ADDONS = tuple(name for name in NEEDS if name != ROLLOUTS)
+"""Argo Rollouts is there to be measured against, by bench/argo_rollouts.py alone."""
+SMALL = ("--job-variable", "cpu_request=100m")
+"""Two cores have room for a run's Job of this size beside everything else."""
+
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A cluster with every add-on that lives as long as the session, and no longer than its process."""
+    """A cluster with all of `ADDONS` that lives as long as the session, and no longer than its process."""
     root: Path = tmp_path_factory.mktemp("node")
-    with running(root, Shape(addons=tuple(NEEDS)), say=lambda line: print(line, flush=True)) as plane:
+    with running(root, Shape(addons=ADDONS), say=lambda line: print(line, flush=True)) as plane:
         yield plane
     shutil.rmtree(
         root / "containerd", ignore_errors=True
@@ -36,11 +51,37 @@ def writer(cluster: ControlPlane) -> Iterator[Applier]:
         yield connection
 
 
+@pytest.fixture(scope="session")
+def kept() -> bool:
+    """Whether namespaces stay until the cluster ends: in a session of one test nobody needs their room."""
+    return False
+
+
 @pytest.fixture
-def space(writer: Applier, request: pytest.FixtureRequest) -> Iterator[str]:
+def space(writer: Applier, kept: bool, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, gone with all that is in it when the next test begins."""
-    with namespaces.namespace(writer, request.node.nodeid, {}) as name:
+    with namespaces.namespace(writer, request.node.nodeid, {}, kept=kept) as name:
         yield name
+
+
+@pytest.fixture
+def place_of(
+    cluster: ControlPlane,
+    writer: Applier,
+    images: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[..., Place]]:
+    """Gives models their places, with the images of the test's module.
+
+    In a namespace of the test's own, in which only pods of the restricted standard are let in.
+    """
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    with (
+        namespaces.namespace(writer, request.node.nodeid, labels) as space,
+        places(cluster, writer, space, images, tmp_path) as place,
+    ):
+        yield place
 
 
 @pytest.fixture(scope="session")
@@ -51,30 +92,65 @@ def image(cluster: ControlPlane) -> str:
 
 @pytest.fixture(scope="session")
 def models(cluster: ControlPlane) -> Path:
-    """A folder on the node with the model `iris`, trained by the environment that serves it."""
+    """A folder on the node with scikit-learn's models, trained by the environment that serves them."""
     folder = cluster.root / "models"
-    (folder / "iris").mkdir(parents=True)
     python = environments.ensure("kserve") / "bin" / "python"
-    train = environments.project_root() / "turnout/lab/legacy/train.py"
-    subprocess.run([python, train, "iris", folder / "iris", folder / "iris.json"], check=True)
+    scripts = environments.project_root() / "turnout/lab/legacy"
+    flowers, topics = ("train.py", "iris"), ("train_topics.py", "topics")
+    kinds = {"iris": flowers, "flowers": flowers, "topics": topics}
+    for name, (script, kind) in kinds.items():
+        (folder / name).mkdir(parents=True)
+        subprocess.run([python, scripts / script, kind, folder / name, folder / f"{name}.json"], check=True)
     folder.chmod(0o755)
     return folder
 
 
 @pytest.fixture(scope="session")
+def server(cluster):
+    """The image of the KServe SDK's server for language models, on the node."""
+    return store.of(cluster.root).build("kserve-huggingface", print)
+
+
+@pytest.fixture(scope="session")
+def language_models(cluster):
+    """A folder on the node with the lab's language model."""
+    folder = cluster.root / "language-models"
+    shutil.copytree(language_model.ensure(print), folder / "smollm")
+    for each in (folder / "smollm").iterdir():
+        each.chmod(0o644)  # weights are written for their writer alone
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def chat(writer, server, language_models, kept, request):
+    """The InferenceService, Ready, in a namespace of its own."""
+    with namespaces.namespace(writer, f"{request.node.nodeid}, chats", {}, kept=kept) as space:
+        item = chat_service(space)
+        with served(writer, item, huggingface(space, server), language_models) as found:
+            yield found
+
+
+@pytest.fixture(scope="session")
+def jobs() -> bool:
+    """Whether flow runs are Jobs, and not processes of the worker."""
+    return False
+
+
+@pytest.fixture(scope="session")
 def directory(
-    cluster: ControlPlane, writer: Applier, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """The overlay of this node, and in the namespace what a user gives."""
+    cluster: ControlPlane, writer: Applier, jobs: bool, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The overlay of this node, and in the namespace what a user gives. It is off again with the cluster."""
     began = time.monotonic()
-    written = overlay.write(cluster.root, print)
+    written = overlay.write(cluster.root, print, jobs=jobs)
     print(f"turnout lab cluster overlay: {time.monotonic() - began:.0f} s")
     contracts = tmp_path_factory.mktemp("contracts")
-    (contracts / "iris.yaml").write_text(installing.CONTRACT)
+    for model, contract in CONTRACTS.items():
+        (contracts / f"{model}.yaml").write_text(contract)
     writer.apply([shipped.NAMESPACE])
     installing.give(cluster, contracts)
-    yield written
-    shipped.remove(writer)
+    return written
 
 
 @pytest.fixture
@@ -84,3 +160,58 @@ def installed(cluster: ControlPlane, directory: Path) -> Path:
     done = installing.command(cluster, "install", str(directory), "--wait", wait)
     assert done.returncode == 0, done.stderr
     return directory
+
+
+@pytest.fixture
+def settings(cluster, installed, tmp_path):
+    """The settings of the installation, on the machine of who administers it."""
+    file = tmp_path / "turnout.yaml"
+    text = yaml.safe_load((installed / "turnout.yaml").read_text())
+    here = {"state": str(tmp_path), "contracts": str(tmp_path), "kubeconfig": str(cluster.kubeconfig)}
+    file.write_text(yaml.safe_dump({**text, **here, "cluster": {}}))
+    for model, contract in CONTRACTS.items():
+        (tmp_path / f"{model}.yaml").write_text(contract)
+    return file
+
+
+@pytest.fixture
+def mover(cluster, settings):
+    """Gives an InferenceService what it takes to move."""
+
+    def move(item, path, models, *bodies):
+        return Moving(cluster, settings, item, path, *bodies).with_files(models)
+
+    return move
+
+
+@pytest.fixture
+def moving(writer, space, image, models, mover):
+    """Lets KServe serve a model that is going to move."""
+    made = [*volume(space, models), runtime(space, image)]
+
+    def move(name, protocol, path, body):
+        made.append(legacy(space, name, protocol))
+        writer.apply(made)
+        objects.wait(writer, made[-1], objects.condition("Ready"))
+        return mover(made[-1], path, models, body)
+
+    yield move
+    for item in made:
+        writer.delete(item)
+
+
+@pytest.fixture
+def router(writer):
+    """What routes say, read only."""
+    place = gateways.Place("turnout", "turnout", None, overlay.HOSTNAME)
+    return GatewayRouter(writer, place, sentinel=Backend(name="unused", port=1))
+
+
+@pytest.fixture
+def desk(cluster, installed, jobs):
+    """Where runs are started; the models' owners have the means to answer at gates."""
+    assert installed
+    for owner in OWNERS:
+        at_desk(cluster, "turnout", "code", owner, "--enrol")
+    with prefect(cluster) as api:
+        yield Desk(cluster, api, SMALL if jobs else ())

@@ -4,6 +4,20 @@ import json
 
 from turnout.fabric.kubernetes.apply import Applier
 
+ANSWERED = {
+    "name": "stdout",
+    "filter": {
+        "header_filter": {
+            "header": {"name": ":path", "string_match": {"exact": "/ready"}, "invert_match": True}
+        }
+    },
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
+        "log_format": {"json_format": {"at": "%START_TIME(%s.%6f)%", "status": "%RESPONSE_CODE%"}},
+    },
+}
+"""What a pod logs of each request."""
+
 
 def envoy_image(writer: Applier) -> str:
     """The image of Envoy that the Gateway's proxy runs."""
@@ -13,7 +27,10 @@ def envoy_image(writer: Applier) -> str:
 
 
 def answering(image, namespace, name, text, *, failing=0):
-    """A Deployment that answers every request with a text but for a failing share in percent; its Service."""
+    """A Deployment that answers every request with a text but for a failing share in percent; its Service.
+
+    Each pod logs the requests that it answered, with time and status, but for those that ask if it is ready.
+    """
     labels = {"app": name}
     meta = {"name": name, "namespace": namespace}
     body = {"inline_string": text}
@@ -30,6 +47,7 @@ def answering(image, namespace, name, text, *, failing=0):
         "@type": "type.googleapis.com/envoy.extensions.filters.network"
         ".http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "all",
+        "access_log": [ANSWERED],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "http_filters": [
             {
@@ -48,7 +66,12 @@ def answering(image, namespace, name, text, *, failing=0):
         "name": "envoy",
         "image": image,
         "imagePullPolicy": "Never",
-        "args": ["--config-yaml", json.dumps({"static_resources": {"listeners": [listener]}})],
+        "args": [
+            "--config-yaml",
+            json.dumps({"static_resources": {"listeners": [listener]}}),
+            "--file-flush-interval-msec",
+            "100",
+        ],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 1},
     }
     return [

@@ -1,29 +1,33 @@
 """Turnout installed on the node by the commands of docs/kubernetes.md, and its Prefect as users reach it."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
 
 import httpx
 
 from tests.cluster import shipped
+from turnout.fabric.environments import project_root
 from turnout.fabric.kubernetes import kustomize
 
 WORD = "turnout:a-word-of-the-users"
-OWNERS = "owners: {anna: {name: Anna, models: [iris]}}"
+OWNERS = {"anna": ["iris", "flowers"], "ben": ["topics", "smollm"]}
+"""Of models, by who answers at their gates."""
 WITHIN_SECONDS = 600.0
-CONTRACT = """
-model: iris
+_V2 = """
+model: {model}
 wire: v2
 inputs:
-  - {name: input-0, datatype: FP64, shape: [-1, 4]}
+  - {{name: input-0, datatype: FP64, shape: [-1, 4]}}
 outputs:
-  - {name: output-0, datatype: INT64, shape: [-1]}
-same_answer: {kind: labels}
-bounds: {errors: 0.02, slow: 0.05, differs: 0.02, slow_seconds: 1.0}
+  - {{name: output-0, datatype: INT64, shape: [-1]}}
+same_answer: {{kind: labels}}
+bounds: {{errors: 0.02, slow: 0.05, differs: 0.02, slow_seconds: 1.0}}
 rollout:
   steps: [0.5]
   step_longest_seconds: 240
@@ -32,8 +36,14 @@ rollout:
   shadow_longest_seconds: 240
   capture_share: 0.5
   noise_share: 1.0
-policy: {request_seconds: 30, try_seconds: 2.0, replayable: true}
+policy: {{request_seconds: 30, try_seconds: 2.0, replayable: true}}
 """
+_OF_THE_LAB = project_root() / "turnout" / "lab" / "estate" / "contracts"
+CONTRACTS = {
+    **{model: _V2.format(model=model) for model in ("iris", "flowers")},
+    **{model: (_OF_THE_LAB / f"{model}.yaml").read_text() for model in ("topics", "smollm")},
+}
+"""By model: some clients speak V2 here that speak V1 in the lab."""
 
 
 def give(cluster, contracts):
@@ -43,15 +53,29 @@ def give(cluster, contracts):
         cluster: The cluster.
         contracts: Folder of the contracts.
     """
+    owners = {"owners": {who: {"name": who.title(), "models": models} for who, models in OWNERS.items()}}
     for each in (
         ("secret", "generic", "turnout-postgres", "--from-literal=password=0123456789abcdef"),
         ("secret", "generic", "turnout-prefect", f"--from-literal=auth-string={WORD}"),
         ("secret", "generic", "turnout-objects", "--from-literal=access-key=turnout",
          "--from-literal=secret-key=0123456789abcdef"),
         ("configmap", "turnout-contracts", f"--from-file={contracts}"),
-        ("configmap", "turnout-owners", f"--from-literal=owners.yaml={OWNERS}"),
+        ("configmap", "turnout-owners", f"--from-literal=owners.yaml={json.dumps(owners)}"),
     ):  # fmt: skip
         kubectl(cluster, "--namespace=turnout", "create", *each)
+
+
+def give_models(cluster, space):
+    """Let Turnout move the models of a namespace."""
+    kubectl(cluster, "label", "namespace", space, "turnout.dev/models=true")
+    rights = project_root() / "deployments" / "kubernetes" / "models"
+    kubectl(cluster, "apply", "--server-side", f"--namespace={space}", "-k", str(rights))
+
+
+def owner(model):
+    """Who answers at a model's gates."""
+    (found,) = (who for who, models in OWNERS.items() if model in models)
+    return found
 
 
 def kubectl(cluster, *arguments):
@@ -59,6 +83,11 @@ def kubectl(cluster, *arguments):
     status, said = shipped.kubectl(cluster, *arguments)
     assert status == 0, said
     return said
+
+
+def at_desk(cluster, *arguments):
+    """What a command says in the pod that is there for people's commands."""
+    return kubectl(cluster, "--namespace=turnout", "exec", "deploy/turnout-desk", "--", *arguments)
 
 
 def command(cluster, verb, *arguments):
@@ -88,27 +117,33 @@ def prefect(cluster):
             process.terminate()
 
 
-def start(api, home, flow, *arguments):
+def start(api, flow, *arguments):
     """What `prefect deployment run` says."""
-    env = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": WORD, "PREFECT_HOME": str(home)}
     began = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "run", f"{flow}/turnout", *arguments],
-        env=os.environ | env, capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as home:
+        env = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": WORD, "PREFECT_HOME": home}
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", "deployment", "run", f"{flow}/turnout", *arguments],
+            env=os.environ | env, capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
+        )  # fmt: skip
     print(f"prefect deployment run {flow}/turnout: {time.monotonic() - began:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def run(api, home, flow):
+def run(api, flow, *arguments):
     """Run a flow in the cluster and wait for its end; then what its page shows of the estate."""
-    start(api, home, flow, "--watch")
+    start(api, flow, "--watch", *arguments)
     asked = {"artifacts": {"key": {"any_": [f"estate-{flow}"]}}}
     return call(api, "POST", "artifacts/latest/filter", asked)[0]["data"]
 
 
-def call(api, method, path, body=None):
-    """What Prefect's API answers."""
-    answer = httpx.request(method, f"{api}/{path}", json=body, auth=tuple(WORD.split(":")), timeout=30)
-    return answer.raise_for_status().json()
+def call(api, method, path, body=None, *, tries=3):
+    """What Prefect's API answers; what is only read is asked for again where nothing was heard."""
+    asked = {"json": body, "auth": tuple(WORD.split(":")), "timeout": 30}
+    try:
+        return httpx.request(method, f"{api}/{path}", **asked).raise_for_status().json()
+    except httpx.ReadTimeout:
+        if method != "GET" or tries == 1:
+            raise
+    return call(api, method, path, body, tries=tries - 1)

@@ -17,7 +17,7 @@ import yaml
 
 from tests.cluster import namespaces
 from tests.cluster.node.callers import ANSWERS, CLIENTS, WITHIN_SECONDS, Clients
-from tests.cluster.node.test_kserve import ROWS, runtime, service, volume
+from tests.cluster.node.kserve_models import ROWS, runtime, served, service
 from tests.waiting import until
 from turnout.lab.cluster.addons import objects
 from turnout.lab.cluster.addons.kserve import DOMAIN
@@ -32,13 +32,8 @@ PATH = "/v1/models/iris:predict"
 def legacy(writer, space, image, models):
     """An InferenceService that KServe's controller calls ready."""
     item = service(space)
-    try:
-        writer.apply([*volume(space, models), runtime(space, image), item])
-        objects.wait(writer, item, objects.condition("Ready"))
+    with served(writer, item, runtime(space, image), models):
         yield item
-    finally:
-        writer.delete(item)
-        writer.delete(volume(space, models)[0])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ The sentinel is the real process, outside the cluster at the address that its po
 outside, too.
 """
 
+import contextlib
 import ipaddress
 import os
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from tests.cluster.node.envoy_pods import answering, envoy_image
+from tests.cluster.node.outside import endpoints
 from tests.waiting import until
 from turnout.domain.route import Backend, Opening, Registration, RouteChange, RoutePolicy
 from turnout.fabric import ports
@@ -33,6 +35,9 @@ CLIENTS = 4
 PAUSE_SECONDS = 0.02
 POLICY = RoutePolicy(try_seconds=2.0, request_seconds=10.0)
 HOST = "{model}.guarded.example.com"
+CONTROLLER = "/apis/apps/v1/namespaces/envoy-gateway-system/deployments/envoy-gateway"
+ITS_PODS = ("/api/v1/namespaces/envoy-gateway-system/pods", {"labelSelector": "control-plane=envoy-gateway"})
+MERGE = "application/merge-patch+json"
 
 
 @dataclass
@@ -106,22 +111,6 @@ class Guarded:
 def asked(address, host):
     """What the Gateway answers."""
     return httpx.get(f"http://{address}", headers={"host": host}).text
-
-
-def endpoints(address, http, otlp):
-    """Leads the Service that the proxies send their records to, to a sentinel outside."""
-    labels = {"kubernetes.io/service-name": "turnout-sentinel"}
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": "turnout-sentinel", "namespace": "envoy-gateway-system", "labels": labels},
-        "addressType": "IPv4",
-        "ports": [
-            {"name": "http", "port": http, "protocol": "TCP"},
-            {"name": "otlp", "port": otlp, "protocol": "TCP"},
-        ],
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
-    }
 
 
 @pytest.fixture
@@ -223,3 +212,33 @@ def test_a_failing_candidate_is_taken_back_and_no_client_notices(guarded, failin
     assert {status for status, _ in answers} == {200}
     assert len(answers) > 100
     assert {text for _, text in one.clients.since(time.time() - 1)} == {"legacy"}
+
+
+@contextlib.contextmanager
+def controller_away(writer):
+    """Envoy Gateway's controller is away; its proxies go on with what they know."""
+    writer.call("PATCH", CONTROLLER, None, {"spec": {"replicas": 0}}, content=MERGE)
+    try:
+        until(lambda: not writer.call("GET", *ITS_PODS)["items"], "the controller's end", SECONDS)
+        yield
+    finally:
+        writer.call("PATCH", CONTROLLER, None, {"spec": {"replicas": 1}}, content=MERGE)
+        until(lambda: objects.available(writer.call("GET", CONTROLLER)), "the controller", SECONDS)
+
+
+def test_without_the_controller_a_candidate_is_taken_back_all_the_same(guarded, writer):
+    """Proxies are told of no route then: the candidate's door shuts, for the sentinel vouches no more."""
+    one = guarded(failing=0)
+    one.give(0.5)
+    until(lambda: one.clients.last("candidate"), "answers of the candidate", SECONDS)
+    with controller_away(writer):
+        at = time.time()
+        until(lambda: one.clients.last("candidate") > at, "answers without the controller", SECONDS)
+        decided = time.time()
+        one.router.roll_back(one.model, one.attempt, reason="by hand", by="the test")
+        time.sleep(5)
+        print(
+            f"the candidate's last answer {one.clients.last('candidate') - decided:.2f} s after the decision"
+        )
+        assert {text for _, text in one.clients.since(time.time() - 2)} == {"legacy"}
+    assert {status for status, _ in one.clients.since(at)} == {200}

@@ -6,7 +6,7 @@ import httpx
 
 from tests.cluster import shipped
 from tests.cluster.node.installing import WITHIN_SECONDS, command, prefect, run
-from tests.cluster.node.test_kserve import service
+from tests.cluster.node.kserve_models import service
 from tests.waiting import until
 from turnout.fabric.kubernetes import kustomize
 from turnout.fabric.kubernetes.lease import LEASE_SECONDS
@@ -51,13 +51,13 @@ def test_installed_again_nothing_changes(cluster, writer, installed):
     assert generations(writer, rendered) == before
 
 
-def test_flows_run_in_the_cluster_on_its_own_estate(cluster, writer, space, installed, tmp_path):
+def test_flows_run_in_the_cluster_on_its_own_estate(cluster, writer, space, installed):
     """From nothing to a plan: the worker runs `discover`, which finds a model of the cluster, and `plan`."""
     assert installed
     writer.apply([service(space)])
     with prefect(cluster) as api:
-        assert f"{space}/iris" in run(api, tmp_path, "discover")
-        assert "pass" in run(api, tmp_path, "plan")
+        assert f"{space}/iris" in run(api, "discover")
+        assert "pass" in run(api, "plan")
 
 
 def both(writer):

@@ -1,22 +1,20 @@
 """A real MLflow server on SQLite for the registry's contract tests."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from turnout.domain.package import PackageRegistry
 from turnout.fabric.ports import pick
+from turnout.fabric.processes import Processes
 from turnout.fabric.registry.packages import MemoryPackages, MlflowPackages
+from turnout.fabric.state import State
+from turnout.fabric.tether import tethered
+from turnout.lab.control_plane import mlflow
+from turnout.lab.up import READY_WITHIN_SECONDS
 
 _NUMBERS = itertools.count()
 
@@ -37,26 +35,12 @@ def model() -> str:
 
 @pytest.fixture(scope="package")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a server of its own; it ends with the tests, whatever happens."""
-    directory = tmp_path_factory.mktemp("mlflow")
-    port = pick()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--workers", "1"]
-    command += ["--artifacts-destination", f"{directory}/artifacts", "--allowed-hosts", "127.0.0.1:*"]
-    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (directory / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, env=env, cwd=directory, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/health", server, deadline=time.monotonic() + 90)
+    """URL of a server of its own, started as the lab's is; it ends with the tests, whatever happens."""
+    state, port = State(tmp_path_factory.mktemp("mlflow") / "lab"), pick()
+    with tethered(state):
+        server = mlflow(state, {"mlflow": port})
+        Processes(state).ensure(server, ready_within_seconds=READY_WITHIN_SECONDS)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(10)
 
 
 @pytest.fixture(scope="package")
@@ -65,12 +49,3 @@ def mlflow_client(mlflow_url: str) -> Any:
     from mlflow import MlflowClient  # noqa: PLC0415 -- 4 s that the other tests need not wait for
 
     return MlflowClient(tracking_uri=mlflow_url)
-
-
-def _wait(url: str, server: subprocess.Popen[bytes], *, deadline: float) -> None:
-    while time.monotonic() < deadline and server.poll() is None:
-        with suppress(httpx.TransportError):
-            if httpx.get(url).status_code == 200:
-                return
-        time.sleep(0.2)
-    pytest.fail("the MLflow server did not come up")

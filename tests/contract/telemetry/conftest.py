@@ -1,5 +1,3 @@
-import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.contract.telemetry import prometheus_package
 from turnout.fabric import ports
 from turnout.fabric.prometheus import Prometheus
 
@@ -18,40 +17,11 @@ STEP_SECONDS = 15
 WINDOW_SECONDS = 600
 
 
-def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "turnout" / "prometheus"
-
-
-def _fetched() -> Path:
-    """Debian's package without root, kept by its version."""
-    policy = subprocess.run(
-        ["apt-cache", "policy", "prometheus"], capture_output=True, text=True, check=False
-    ).stdout
-    version = next((x.split()[1] for x in policy.splitlines() if "Candidate:" in x), "(none)")
-    folder = _cache() / version.replace(":", "_")
-    if not (folder / "usr/bin/prometheus").exists():
-        staged = folder.with_name(f"{folder.name}.{os.getpid()}")
-        staged.mkdir(parents=True)
-        try:
-            subprocess.run(["apt-get", "download", "prometheus"], cwd=staged, check=True, capture_output=True)
-            [package] = staged.glob("*.deb")
-            subprocess.run(["dpkg-deb", "-x", package, staged], check=True, capture_output=True)
-            package.unlink()
-            staged.replace(folder)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-    return folder / "usr/bin"
-
-
 @pytest.fixture(scope="session")
 def binaries() -> Path:
     """Folder of `prometheus` and `promtool`: from PATH, else Debian's package."""
-    found = shutil.which("prometheus")
-    if found and shutil.which("promtool"):
-        return Path(found).parent
     try:
-        return _fetched()
+        return prometheus_package.binaries()
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         pytest.fail(f"no prometheus on PATH, and Debian's package could not be fetched: {error}")
 

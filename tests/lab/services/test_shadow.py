@@ -101,12 +101,11 @@ def test_a_healthy_candidate_passes_off_the_request_path(guarded, tested):
 
 def test_samples_that_their_suite_does_not_accept_hold_the_test(guarded, tested):
     """A pass on evidence that the owner calls insufficient is a hold, which names the expectation."""
-    contracts = guarded.lab.settings.contracts
-    file = suites.suite_file(contracts, guarded.name, Evidenced.SHADOW_SAMPLES)
+    file = suites.suite_file(guarded.lab.settings.suites, guarded.name, Evidenced.SHADOW_SAMPLES)
     write(
         file, "expectations:\n- {type: expect_table_row_count_to_be_between, kwargs: {min_value: 100000}}\n"
     )
-    _shorten(contracts / f"{guarded.name}.yaml", longest_seconds=20.0)
+    _shorten(guarded.lab.settings.contracts / f"{guarded.name}.yaml", longest_seconds=20.0)
     evidence = tested()
     assert evidence.verdict is Verdict.HOLD
     (reason,) = evidence.reasons

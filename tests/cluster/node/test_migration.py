@@ -1,0 +1,80 @@
+"""An estate moves on the cluster, KServe out, under live traffic, by the users' own commands alone.
+
+Turnout is installed on the node and its own worker runs the flows; KServe's controller makes legacy; clients
+outside call KServe's ingress, then the Gateway. No client is failed from the first request to the last.
+"""
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from runtimes.kubernetes.pods import INSTANCE
+from tests.cluster.node.installing import at_desk, kubectl
+from tests.cluster.node.kserve_models import TENSOR
+from tests.cluster.node.migrating import LONGEST_SECONDS, at_half, cut_over, judged, prepared
+from tests.cluster.node.pods import pods, process_of
+from tests.waiting import until
+
+HEADS = "ray.io/node-type=head"
+TEXTS = {"instances": ["Return the sum of the array elements.", "Read a table into a DataFrame."]}
+PAUSE_SECONDS = 0.1
+"""Some 35 requests a second of each model: two cores serve both, and whatever moves them."""
+
+
+@pytest.fixture(scope="session")
+def kept():
+    """Everything stays until the cluster ends."""
+    return True
+
+
+def test_an_estate_moves_and_no_client_is_failed(writer, moving, router, desk):
+    """V2 clients' model to Triton, after a candidate that breaks; meanwhile V1 clients' to a RayService."""
+    iris = moving("iris", "v2", "/v2/models/iris/infer", {"inputs": [TENSOR]})
+    topics = moving("topics", "v1", "/v1/models/topics:predict", TEXTS)
+    with iris.clients(pause=PAUSE_SECONDS) as tables, topics.clients(pause=PAUSE_SECONDS) as texts:
+        prepared(desk, (iris, tables), (topics, texts))
+        with ThreadPoolExecutor() as beside:
+            other = beside.submit(cut_over, desk, router, "topics")
+            breaks_in_its_canary(writer, router, desk, iris.space)
+            cut_over(desk, router, "iris", "--param", "again=true")
+            other.result()
+        tables.move(iris.new)
+        loses_rays_head(desk.cluster, router, topics.space)
+        texts.move(topics.new)
+    judged(tables)
+    judged(texts)
+
+
+def breaks_in_its_canary(writer, router, desk, space):
+    """A first candidate loses its servers, and is taken back."""
+    first = at_half(desk, router, "iris")
+    assert "Running" in at_desk(desk.cluster, "turnout", "status", "iris")
+    (pod,) = pods(writer, space, f"{INSTANCE}=triton-iris-1")
+    kubectl(desk.cluster, f"--namespace={space}", "scale", "deployment", "triton-iris-1", "--replicas=0")
+    os.kill(process_of(pod, "tritonserver"), signal.SIGKILL)
+    broken = time.monotonic()
+    until(lambda: router.read("iris").weight == 0.0, "the way back", LONGEST_SECONDS)
+    print(f"taken back {time.monotonic() - broken:.1f} s after its servers had gone")
+    assert first.end() == "Rolled back"
+
+
+def loses_rays_head(cluster, router, space):
+    """Ray's head is killed: KubeRay makes it anew, or before that the candidate is taken back."""
+    there = f"--namespace={space}"
+    found = kubectl(cluster, there, "get", "rayservices", "--output=name")
+    assert found.split() == ["rayservice.ray.io/ray-serve-topics-1"]
+    kubectl(cluster, there, "delete", "pods", "-l", HEADS, "--grace-period=0", "--force")
+    broken = time.monotonic()
+    until(lambda: router.read("topics").weight == 0.0 or heads(cluster, there), "a decision", LONGEST_SECONDS)
+    stone = router.tombstone("topics", "topics-1")
+    print(f"{time.monotonic() - broken:.1f} s after Ray's head was killed: {stone or 'another one serves'}")
+    assert stone is None or stone.by == "sentinel"
+
+
+def heads(cluster, there):
+    """Whether a Ray head is ready."""
+    asked = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
+    return kubectl(cluster, there, "get", "pods", "-l", HEADS, f"--output=jsonpath={asked}") == "True"
