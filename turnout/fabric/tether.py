@@ -52,8 +52,8 @@ def tethered(state: State, within: tuple[str, ...] = (), *, anew: bool = False) 
     Args:
         state: The state directory.
         within: What the supervisor's command is put behind, and has to become it (`unshare --net --`).
-        anew: Take down what an earlier supervisor kept there before this one starts anything: servers that need
-            something made first (a namespace furnished, ports chosen) would find it missing.
+        anew: Start nothing of what an earlier supervisor kept there: servers that need something made first
+            (a namespace furnished, ports chosen) would find it missing.
 
     Raises:
         RefusedError: The state directory has a supervisor already, or no room.
