@@ -28,7 +28,7 @@ SERVED := runtimes registry
 APPLIED := $(addprefix tests/cluster/,test_install.py test_roles.py test_deployed.py test_waiting.py)
 # Sessions of tests that put Turnout onto the cluster's node, or its servers: each of the first has one that has it not.
 MOVING := tests/cluster/node/test_migration.py
-OF_THE_NODE := $(addprefix tests/cluster/node/,test_installed.py test_walkthrough.py test_jobs.py test_faults.py test_language_model.py)
+OF_THE_NODE := $(addprefix tests/cluster/node/,test_installed.py test_walkthrough.py test_jobs.py test_faults.py)
 SERVING := $(addprefix tests/cluster/node/,test_bridges.py test_vllm.py test_kserve_huggingface.py)
 
 .PHONY: help setup demo test check unit contract served parts guarded lab test-runtimes drills drills-short test-cluster moving plane applied node test-installed clean
@@ -97,7 +97,7 @@ applied: $(DEV)  ## The same for what Turnout applies to a cluster: its own part
 node: $(DEV)  ## Beside them a real node, with Envoy Gateway, KServe's controller and KubeRay
 	$(NICE) $(BIN)/python -m pytest tests/cluster/node $(addprefix --ignore ,$(MOVING) $(OF_THE_NODE) $(SERVING))
 
-test-installed: $(DEV)  ## Turnout on the cluster's node: the walk of docs/kubernetes.md, Jobs, faults, a language model; an hour
+test-installed: $(DEV)  ## Turnout on the cluster's node: the walk of docs/kubernetes.md, Jobs, faults, servers alone; most of an hour
 	$(BIN)/turnout lab cluster build --images
 	for session in $(OF_THE_NODE) "$(SERVING)"; do $(BIN)/python -m pytest $$session || exit; done
 

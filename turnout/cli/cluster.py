@@ -1,6 +1,7 @@
 """`turnout lab cluster`: a real Kubernetes on this machine."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -31,11 +32,13 @@ def build(*, images: bool) -> None:
     )
     from turnout.lab.cluster.node import unpacked  # noqa: PLC0415
 
-    for program in programs.ALL:
-        click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
-    click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
-    if images:
-        unpacked.ensure(dockerfiles.names(), click.echo)
+    with ThreadPoolExecutor() as beside:  # compilers take the processors, images mostly the network
+        unpacking = beside.submit(unpacked.ensure, dockerfiles.names(), click.echo) if images else None
+        for program in programs.ALL:
+            click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
+        click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
+        if unpacking:
+            unpacking.result()
 
 
 @command.command()

@@ -52,9 +52,9 @@ def writer(cluster: ControlPlane) -> Iterator[Applier]:
 
 
 @pytest.fixture(scope="session")
-def kept() -> bool:
+def kept(request: pytest.FixtureRequest) -> bool:
     """Whether namespaces stay until the cluster ends: in a session of one test nobody needs their room."""
-    return False
+    return len(request.session.items) == 1
 
 
 @pytest.fixture
@@ -94,15 +94,25 @@ def image(cluster: ControlPlane) -> str:
 def models(cluster: ControlPlane) -> Path:
     """A folder on the node with scikit-learn's models, trained by the environment that serves them."""
     folder = cluster.root / "models"
-    python = environments.ensure("kserve") / "bin" / "python"
-    scripts = environments.project_root() / "turnout/lab/legacy"
-    flowers, topics = ("train.py", "iris"), ("train_topics.py", "topics")
-    kinds = {"iris": flowers, "flowers": flowers, "topics": topics}
-    for name, (script, kind) in kinds.items():
-        (folder / name).mkdir(parents=True)
-        subprocess.run([python, scripts / script, kind, folder / name, folder / f"{name}.json"], check=True)
+    train("train.py", "iris", folder)
+    shutil.copytree(folder / "iris", folder / "flowers")
     folder.chmod(0o755)
     return folder
+
+
+@pytest.fixture(scope="session")
+def models_and_topics(models: Path) -> Path:
+    """The same folder, with a model of texts in it."""
+    train("train_topics.py", "topics", models)
+    return models
+
+
+def train(program: str, name: str, folder: Path) -> None:
+    """Train one of the lab's models into a folder of its name."""
+    python = environments.ensure("kserve") / "bin" / "python"
+    script = environments.project_root() / "turnout/lab/legacy" / program
+    (folder / name).mkdir(parents=True)
+    subprocess.run([python, script, name, folder / name, folder / f"{name}.json"], check=True)
 
 
 @pytest.fixture(scope="session")
@@ -185,15 +195,15 @@ def mover(cluster, settings):
 
 
 @pytest.fixture
-def moving(writer, space, image, models, mover):
+def moving(writer, space, image, models_and_topics, mover):
     """Lets KServe serve a model that is going to move."""
-    made = [*volume(space, models), runtime(space, image)]
+    made = [*volume(space, models_and_topics), runtime(space, image)]
 
     def move(name, protocol, path, body):
         made.append(legacy(space, name, protocol))
         writer.apply(made)
         objects.wait(writer, made[-1], objects.condition("Ready"))
-        return mover(made[-1], path, models, body)
+        return mover(made[-1], path, models_and_topics, body)
 
     yield move
     for item in made:

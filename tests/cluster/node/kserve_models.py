@@ -100,8 +100,8 @@ def chat_service(space):
         "args": ["--task=text_generation", "--max-model-len=2048"],
         "storageUri": "pvc://models/smollm",
         "resources": {
-            "requests": {"cpu": "100m", "memory": "1Gi"},
-            "limits": {"cpu": "600m", "memory": "3Gi"},
+            "requests": {"cpu": "10m", "memory": "1Gi"},
+            "limits": {"cpu": "500m", "memory": "3Gi"},
         },
     }
     marks = {"owner": "ben", "parameters": "135M", "dtype": "bfloat16", "accelerator": "none"}

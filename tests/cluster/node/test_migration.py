@@ -4,48 +4,68 @@ Turnout is installed on the node and its own worker runs the flows; KServe's con
 outside call KServe's ingress, then the Gateway. No client is failed from the first request to the last.
 """
 
+import json
 import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+import yaml
 
 from runtimes.kubernetes.pods import INSTANCE
-from tests.cluster.node.installing import at_desk, kubectl
+from tests.cluster.node.chats import PATH
+from tests.cluster.node.installing import CONTRACTS, at_desk, kubectl
 from tests.cluster.node.kserve_models import TENSOR
 from tests.cluster.node.migrating import LONGEST_SECONDS, at_half, cut_over, judged, prepared
 from tests.cluster.node.pods import pods, process_of
 from tests.waiting import until
+from turnout.domain.contract import Contract
+from turnout.lab import chats
 
 HEADS = "ray.io/node-type=head"
 TEXTS = {"instances": ["Return the sum of the array elements.", "Read a table into a DataFrame."]}
 PAUSE_SECONDS = 0.1
 """Some 35 requests a second of each model: two cores serve both, and whatever moves them."""
+CHATS = Contract.model_validate(yaml.safe_load(CONTRACTS["smollm"]))
 
 
-@pytest.fixture(scope="session")
-def kept():
-    """Everything stays until the cluster ends."""
-    return True
+@pytest.fixture
+def smollm(mover, chat, language_models):
+    """The language model, served without accelerators; half of its answers are streams."""
+    return mover(
+        chat, PATH, language_models, *(json.loads(chats.request(CHATS, [row])) for row in chats.rows())
+    )
 
 
-def test_an_estate_moves_and_no_client_is_failed(writer, moving, router, desk):
-    """V2 clients' model to Triton, after a candidate that breaks; meanwhile V1 clients' to a RayService."""
+def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router, desk):
+    """Three models of two owners at once, one of them with a first candidate that breaks.
+
+    V2 clients' model goes to Triton, V1 clients' to a RayService, OpenAI's to vLLM. Legacy gives one text at
+    a time, so its clients are few.
+    """
     iris = moving("iris", "v2", "/v2/models/iris/infer", {"inputs": [TENSOR]})
     topics = moving("topics", "v1", "/v1/models/topics:predict", TEXTS)
-    with iris.clients(pause=PAUSE_SECONDS) as tables, topics.clients(pause=PAUSE_SECONDS) as texts:
-        prepared(desk, (iris, tables), (topics, texts))
+    with ExitStack() as calling:
+        tables, texts = (
+            calling.enter_context(model.clients(pause=PAUSE_SECONDS)) for model in (iris, topics)
+        )
+        talks = calling.enter_context(smollm.clients(count=2, enough=5))
+        prepared(desk, (smollm, talks), (iris, tables), (topics, texts))
         with ThreadPoolExecutor() as beside:
-            other = beside.submit(cut_over, desk, router, "topics")
+            others = [beside.submit(cut_over, desk, router, name) for name in ("smollm", "topics")]
             breaks_in_its_canary(writer, router, desk, iris.space)
             cut_over(desk, router, "iris", "--param", "again=true")
-            other.result()
+            for other in others:
+                other.result()
         tables.move(iris.new)
+        talks.move(smollm.new)
         loses_rays_head(desk.cluster, router, topics.space)
         texts.move(topics.new)
     judged(tables)
     judged(texts)
+    judged(talks, lambda status, text: chats.fault(CHATS, 1, status, text.encode()))
 
 
 def breaks_in_its_canary(writer, router, desk, space):

@@ -31,7 +31,7 @@ _IMAGES = {
 """By the names that the manifests have for them: Dockerfiles."""
 _CANDIDATES = {"worker": "worker", "triton": "triton", "ray_serve": "ray-models", "vllm": "vllm"}
 """By the names that the settings have for what candidates are deployed with: Dockerfiles."""
-_HEAD = {"cpu": 0.5, "memory_gib": 2}
+_HEAD = {"cpu": 0.35, "memory_gib": 2}
 """Ray's heads hold bridges and no model here, as on the laptop."""
 HOSTNAME = "{model}.models.example.com"
 """What clients of this Gateway call."""
