@@ -42,7 +42,8 @@ setup: $(CORE)  ## Install the project and its core environment into .venv
 demo: $(CORE)  ## Move models under live traffic (PORTFOLIO=full: every one; GATES=me: you answer; STATE=DIR; RATE=20)
 	$(BIN)/turnout lab demo --state $(STATE) --rate $(RATE) --gates $(GATES) --portfolio $(PORTFOLIO)
 
-test: check unit  ## All checks, then unit, contract and lab tests
+test:  ## All checks and unit tests, then contract and lab tests
+	$(MAKE) --no-print-directory -j2 --output-sync=target check unit
 	@# Side by side: their servers mostly wait. The whole lab is a session of its own, up for as long as it lasts.
 	$(MAKE) --no-print-directory -j4 --output-sync=target parts lab guarded contract served
 

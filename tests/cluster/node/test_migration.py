@@ -26,8 +26,8 @@ from turnout.lab import chats
 
 HEADS = "ray.io/node-type=head"
 TEXTS = {"instances": ["Return the sum of the array elements.", "Read a table into a DataFrame."]}
-PAUSE_SECONDS = 0.1
-"""Some 35 requests a second of each model: two cores serve both, and whatever moves them."""
+PAUSE_SECONDS = 0.2
+"""Some 18 requests a second of each: two cores serve all, and whatever moves them."""
 CHATS = Contract.model_validate(yaml.safe_load(CONTRACTS["smollm"]))
 
 
