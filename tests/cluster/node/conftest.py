@@ -12,7 +12,7 @@ import yaml
 from tests.cluster import namespaces, shipped
 from tests.cluster.node import installing
 from tests.cluster.node.installing import CONTRACTS, OWNERS, at_desk, prefect
-from tests.cluster.node.kserve_models import chat_service, huggingface, runtime, served, volume
+from tests.cluster.node.kserve_models import begun, chat_service, huggingface, runtime, volume
 from tests.cluster.node.migrating import Desk, Moving, legacy
 from tests.cluster.node.places import Place, places
 from turnout.domain.route import Backend
@@ -21,7 +21,6 @@ from turnout.fabric.gateway_api import place as gateways
 from turnout.fabric.gateway_api.router import GatewayRouter
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.lab import language_model
-from turnout.lab.cluster.addons import objects
 from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
 from turnout.lab.cluster.node import overlay, store
 from turnout.lab.cluster.plane import ControlPlane
@@ -134,11 +133,11 @@ def language_models(cluster):
 
 @pytest.fixture
 def chat(writer, server, language_models, kept, request):
-    """The InferenceService, Ready, in a namespace of its own."""
+    """The InferenceService in a namespace of its own; it takes its time to become ready."""
     with namespaces.namespace(writer, f"{request.node.nodeid}, chats", {}, kept=kept) as space:
         item = chat_service(space)
-        with served(writer, item, huggingface(space, server), language_models) as found:
-            yield found
+        with begun(writer, item, huggingface(space, server), language_models):
+            yield item
 
 
 @pytest.fixture(scope="session")
@@ -196,13 +195,12 @@ def mover(cluster, settings):
 
 @pytest.fixture
 def moving(writer, space, image, models_and_topics, mover):
-    """Lets KServe serve a model that is going to move."""
+    """Lets KServe serve a model that is going to move; its clients wait until it does."""
     made = [*volume(space, models_and_topics), runtime(space, image)]
 
     def move(name, protocol, path, body):
         made.append(legacy(space, name, protocol))
         writer.apply(made)
-        objects.wait(writer, made[-1], objects.condition("Ready"))
         return mover(made[-1], path, models_and_topics, body)
 
     yield move

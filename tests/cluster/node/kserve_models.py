@@ -118,8 +118,8 @@ def chat_service(space):
 
 
 @contextmanager
-def served(writer, item, serving, folder):
-    """An InferenceService of a folder on the node, from when it is ready to the end of the block.
+def begun(writer, item, serving, folder):
+    """An InferenceService of a folder on the node, until the block ends; it may not be ready yet.
 
     Args:
         writer: The connection.
@@ -130,7 +130,14 @@ def served(writer, item, serving, folder):
     lying = volume(item["metadata"]["namespace"], folder)
     try:
         writer.apply([*lying, serving, item])
-        yield objects.wait(writer, item, objects.condition("Ready"))
+        yield item
     finally:
         writer.delete(item)
         writer.delete(lying[0])
+
+
+@contextmanager
+def served(writer, item, serving, folder):
+    """The same, ready."""
+    with begun(writer, item, serving, folder):
+        yield objects.wait(writer, item, objects.condition("Ready"))

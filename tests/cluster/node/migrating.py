@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import httpx
 
 from tests.cluster.node.callers import Clients
-from tests.cluster.node.installing import at_desk, call, give_models, owner, run, start
+from tests.cluster.node.installing import at_desk, call, give_models, kubectl, owner, run, start
 from tests.cluster.node.kserve_models import service
 from tests.waiting import until
 from turnout.lab.cluster.addons.kserve import DOMAIN
@@ -21,6 +21,7 @@ from turnout.settings_file import VARIABLE
 
 LONGEST_SECONDS = 1200.0
 LOOK_SECONDS = 0.5
+READY_WITHIN_SECONDS = 240
 ENDS = {"COMPLETED", "FAILED", "CANCELLED"}
 """Types of states that are ends; a crashed run is started again."""
 NOBODY = 65532
@@ -65,7 +66,10 @@ class Moving:
         until(lambda: self.asked(self.new) == 200, "an answer of the Gateway")
 
     def clients(self, **how):
-        """Its clients, whom its name leads to KServe's ingress at first."""
+        """Its clients, once it is ready; its name leads them to KServe's ingress at first."""
+        there = f"--namespace={self.space}"
+        ready = ("--for=condition=Ready", f"--timeout={READY_WITHIN_SECONDS}s")
+        kubectl(self._cluster, there, "wait", f"inferenceservice/{self.name}", *ready)
         return Clients(self.host, self.old, self.path, *self.bodies, **how)
 
     def asked(self, address):

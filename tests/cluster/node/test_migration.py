@@ -39,6 +39,7 @@ def smollm(mover, chat, language_models):
     )
 
 
+@pytest.mark.usefixtures("chat")  # before all others: its server starts while Turnout is installed
 def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router, desk):
     """Three models of two owners at once, one of them with a first candidate that breaks.
 
@@ -54,15 +55,16 @@ def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router,
         talks = calling.enter_context(smollm.clients(count=2, enough=5))
         prepared(desk, (smollm, talks), (iris, tables), (topics, texts))
         with ThreadPoolExecutor() as beside:
-            others = [beside.submit(cut_over, desk, router, name) for name in ("smollm", "topics")]
+            of_chats = beside.submit(cut_over, desk, router, "smollm")
+            of_texts = beside.submit(cut_over, desk, router, "topics")
             breaks_in_its_canary(writer, router, desk, iris.space)
             cut_over(desk, router, "iris", "--param", "again=true")
-            for other in others:
-                other.result()
-        tables.move(iris.new)
+            tables.move(iris.new)
+            of_texts.result()
+            loses_rays_head(desk.cluster, router, topics.space)
+            texts.move(topics.new)
+            of_chats.result()
         talks.move(smollm.new)
-        loses_rays_head(desk.cluster, router, topics.space)
-        texts.move(topics.new)
     judged(tables)
     judged(texts)
     judged(talks, lambda status, text: chats.fault(CHATS, 1, status, text.encode()))
