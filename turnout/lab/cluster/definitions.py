@@ -153,9 +153,7 @@ def _untemplated(text: str) -> str:
 
 
 def _served(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition with the version alone that is stored: only a running controller converts to others."""
-    spec = definition["spec"]
-    spec["versions"] = [each for each in spec["versions"] if each["storage"]]
-    spec["conversion"] = {"strategy": "None"}
+    """A definition without what only a running controller can do: conversion between its versions."""
+    definition["spec"]["conversion"] = {"strategy": "None"}
     definition.pop("status", None)
     return definition
