@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
@@ -164,12 +165,18 @@ def prepared(desk, *moving):
         moving: Each model, with its clients.
     """
     estate = run(desk.api, "discover", *desk.runs)
-    for model, clients in moving:
-        assert f"{model.space}/{model.name}" in estate
-        clients.move(model.old)
-        model.register()
-        clients.move(model.new)
+    assert all(f"{model.space}/{model.name}" in estate for model, _ in moving)
+    with ThreadPoolExecutor() as beside:
+        list(beside.map(_come_to_the_gateway, moving))
     run(desk.api, "plan", *desk.runs)
+
+
+def _come_to_the_gateway(moving):
+    """A model's clients, step by step."""
+    model, clients = moving
+    clients.move(model.old)
+    model.register()
+    clients.move(model.new)
 
 
 def halfway(desk, router, model, clients):

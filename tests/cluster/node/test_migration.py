@@ -52,7 +52,7 @@ def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router,
         tables, texts = (
             calling.enter_context(model.clients(pause=PAUSE_SECONDS)) for model in (iris, topics)
         )
-        talks = calling.enter_context(smollm.clients(count=2, enough=5))
+        talks = calling.enter_context(smollm.clients(count=2, enough=2))
         prepared(desk, (smollm, talks), (iris, tables), (topics, texts))
         with ThreadPoolExecutor() as beside:
             of_chats = beside.submit(cut_over, desk, router, "smollm")
