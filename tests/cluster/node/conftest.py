@@ -1,7 +1,6 @@
 """A cluster with a real node and everything that runs on it, one for all tests of this folder."""
 
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,15 +15,17 @@ from tests.cluster.node.kserve_models import begun, chat_service, huggingface, r
 from tests.cluster.node.migrating import Desk, Moving, legacy
 from tests.cluster.node.places import Place, places
 from turnout.domain.route import Backend
-from turnout.fabric import environments
 from turnout.fabric.gateway_api import place as gateways
 from turnout.fabric.gateway_api.router import GatewayRouter
 from turnout.fabric.kubernetes.apply import Applier
+from turnout.fabric.state import State
 from turnout.lab import language_model
 from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
 from turnout.lab.cluster.node import overlay, store
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
+from turnout.lab.estate import MODELS
+from turnout.lab.models import train
 
 ADDONS = tuple(name for name in NEEDS if name != ROLLOUTS)
 """Argo Rollouts is there to be measured against, by bench/argo_rollouts.py alone."""
@@ -92,26 +93,25 @@ def image(cluster: ControlPlane) -> str:
 @pytest.fixture(scope="session")
 def models(cluster: ControlPlane) -> Path:
     """A folder on the node with scikit-learn's models, trained by the environment that serves them."""
-    folder = cluster.root / "models"
-    train("train.py", "iris", folder)
+    folder = trained(cluster, "iris")
     shutil.copytree(folder / "iris", folder / "flowers")
     folder.chmod(0o755)
     return folder
 
 
 @pytest.fixture(scope="session")
-def models_and_topics(models: Path) -> Path:
+def models_and_topics(cluster: ControlPlane, models: Path) -> Path:
     """The same folder, with a model of texts in it."""
-    train("train_topics.py", "topics", models)
+    assert trained(cluster, "topics") == models
     return models
 
 
-def train(program: str, name: str, folder: Path) -> None:
-    """Train one of the lab's models into a folder of its name."""
-    python = environments.ensure("kserve") / "bin" / "python"
-    script = environments.project_root() / "turnout/lab/legacy" / program
-    (folder / name).mkdir(parents=True)
-    subprocess.run([python, script, name, folder / name, folder / f"{name}.json"], check=True)
+def trained(cluster: ControlPlane, name: str) -> Path:
+    """Train one of the lab's models; returns the folder that has all of them."""
+    state = State(cluster.root / "legacy")
+    (model,) = (each for each in MODELS if each.name == name)
+    train(model, state)
+    return state.volume
 
 
 @pytest.fixture(scope="session")
