@@ -246,7 +246,7 @@ def test_nothing_of_legacy_is_touched(applier, namespace, model):
 
 @pytest.mark.usefixtures("settings", "unattended")
 def test_each_model_has_a_door_of_its_own(applier, namespace, model, front, router):
-    """The lowest port that is free, and the same one the next time; of two made at once, one gives way."""
+    """A port that is free, and the same one the next time; of two made at once, one gives way."""
     made, _ = front
     other = f"{model}-other"
     call("register", model)
@@ -263,6 +263,29 @@ def test_each_model_has_a_door_of_its_own(applier, namespace, model, front, rout
     for each in (twin, model, other):
         made.remove(each)
     assert stored(applier, other) == {}
+
+
+@pytest.mark.usefixtures("settings", "unattended")
+def test_another_model_that_comes_at_the_same_time_is_given_way_to(applier, model, front, monkeypatch):
+    """Both had looked before either wrote: the one that looks again has the port of the other no more."""
+    made, _ = front
+    real, twin = GatewayRouter.register, f"{model}-twin"
+
+    def meanwhile(router, registration):
+        route = real(router, registration)
+        if not asked:
+            same = registration.model_copy(update={"model": twin, "hostnames": ("twin.example.com",)})
+            Routes(applier, PLACE).make(deciding.found(PLACE, same))
+        asked.append(registration.listen_port)
+        return route
+
+    asked = []
+    monkeypatch.setattr(GatewayRouter, "register", meanwhile)
+    call("register", model)
+    assert len(asked) == 2
+    assert [one.listen_port for name in (model, twin) for one in made.show(name)] == asked[::-1]
+    for each in (twin, model):
+        made.remove(each)
 
 
 @pytest.mark.usefixtures("unattended")

@@ -50,6 +50,9 @@ def register(model: str, further: tuple[str, ...], *, no_legacy_host: bool, dry_
         click.echo(yaml.safe_dump_all(front.rendered(wanted), sort_keys=False), nl=False)
         return
     route = wiring.router.register(wanted)
+    while (free := front.listen_port(model)) != wanted.listen_port:  # another model was registered meanwhile
+        wanted = wanted.model_copy(update={"listen_port": free})
+        route = wiring.router.register(wanted)
     click.echo(f"{model}: {', '.join(wanted.hostnames)} -> {wanted.stable.host}:{wanted.stable.port}")
     click.echo(f"The Gateway reports version {route.version}; legacy has {1 - route.weight:.0%}.")
     for address in front.addresses():

@@ -155,7 +155,7 @@ class GatewayRouter:
                     f"model {registration.model}",
                     observed=f"listen_port {registration.listen_port}, which {theirs.model} has",
                     limit="a port of its own: the candidate's door listens there in each proxy",
-                    remedy="Choose another one.",
+                    remedy=f"Run: turnout route register {registration.model}",
                 )
 
     def _guard(self) -> Backend:
