@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from turnout.domain.errors import PermanentError, TemporaryError
+from turnout.domain.errors import NotFoundError, PermanentError, TemporaryError
 from turnout.fabric import whole
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes.apply import Applier
@@ -39,7 +39,7 @@ class Source(BaseModel):
 
 
 _KIND = "CustomResourceDefinition"
-_ESTABLISHED_SECONDS = 300.0
+_SERVED_SECONDS = 300.0
 _POLL_SECONDS = 0.1
 _SOURCES = TypeAdapter(tuple[Source, ...])
 
@@ -60,7 +60,7 @@ def ensure(progress: Progress | None = None, *, env: dict[str, str] | None = Non
     if not kept.is_file():
         go = toolchain.go(progress, env=env)
         found = [
-            _served(document)
+            _without_conversion(document)
             for source in _sources()
             for document in _definitions(_fetch(go, source, progress, env), source)
         ]
@@ -92,13 +92,22 @@ def install(applier: Applier, definitions: list[dict[str, Any]]) -> None:
         TemporaryError: It did not in time.
     """
     applier.apply(definitions)
-    until = time.monotonic() + _ESTABLISHED_SECONDS
+    served(applier, definitions)
+
+
+def served(applier: Applier, definitions: list[dict[str, Any]]) -> None:
+    """Wait until the API server serves the kinds of definitions that it has.
+
+    Raises:
+        TemporaryError: It did not in time.
+    """
+    until = time.monotonic() + _SERVED_SECONDS
     for definition in definitions:
-        while not _established(applier.call("GET", applier.path(definition))):
+        while not _served(applier, definition["spec"]):
             if time.monotonic() > until:
                 raise TemporaryError(
-                    definition["metadata"]["name"], observed="not established",
-                    limit=f"a served kind within {_ESTABLISHED_SECONDS:g} s", remedy="Run it again.",
+                    definition["metadata"]["name"], observed="not served",
+                    limit=f"a served kind within {_SERVED_SECONDS:g} s", remedy="Run it again.",
                 )  # fmt: skip
             time.sleep(_POLL_SECONDS)
 
@@ -107,9 +116,15 @@ def _sources() -> tuple[Source, ...]:
     return _SOURCES.validate_python(yaml.safe_load(SOURCES.read_text()))
 
 
-def _established(definition: dict[str, Any]) -> bool:
-    conditions = definition.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+def _served(applier: Applier, spec: dict[str, Any]) -> bool:
+    """Whether each version that a definition serves is among what the API server says it has."""
+    try:
+        for version in spec["versions"]:
+            if version["served"]:
+                applier.collection(f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+    except NotFoundError:
+        return False
+    return True
 
 
 def _fetch(go: str, source: Source, progress: Progress | None, env: dict[str, str] | None) -> Path:
@@ -152,7 +167,7 @@ def _untemplated(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not line.startswith("{{"))
 
 
-def _served(definition: dict[str, Any]) -> dict[str, Any]:
+def _without_conversion(definition: dict[str, Any]) -> dict[str, Any]:
     """A definition without what only a running controller can do: conversion between its versions."""
     definition["spec"]["conversion"] = {"strategy": "None"}
     definition.pop("status", None)

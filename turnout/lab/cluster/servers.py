@@ -16,7 +16,9 @@ _ALONE = {
 }  # fmt: skip
 """Their usual ports, for a namespace with nobody else in it."""
 
-_LOOPBACK = "127.0.0.1"
+READY_WITHIN_SECONDS = 180.0
+"""Each is ready in seconds on an idle machine; two loaded cores need a multiple."""
+LOOPBACK = "127.0.0.1"
 _GOGC = "300"
 """At 100, which is the default, looking for garbage is a third of what an API server does at its start."""
 _MADE_UP = "kwok.x-k8s.io/node=fake"
@@ -56,12 +58,17 @@ class Servers:
         """By which stages kwok's nodes and pods become ready."""
         return self.root / KWOK / "stages.yaml"
 
+    @property
+    def store(self) -> Path:
+        """The folder of etcd."""
+        return self.root / ETCD
+
     def etcd(self) -> ServerSpec:
         """The store. A file system that a crash of the machine may corrupt is no matter for a lab."""
-        client, peer = (f"http://{_LOOPBACK}:{self.ports[name]}" for name in ("etcd", "etcd-peer"))
+        client, peer = (f"http://{LOOPBACK}:{self.ports[name]}" for name in ("etcd", "etcd-peer"))
         return self._spec(
             ETCD, ("etcd", "etcd-peer"), f"{client}/readyz",
-            f"--data-dir={self.root / ETCD}", f"--listen-client-urls={client}",
+            f"--data-dir={self.store}", f"--listen-client-urls={client}",
             f"--advertise-client-urls={client}", f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}",
             "--unsafe-no-fsync", "--quota-backend-bytes=4294967296", "--log-level=warn",
@@ -71,15 +78,15 @@ class Servers:
         """The API server: RBAC on, service accounts' tokens signed, everything else as it is by default."""
         key = self.credentials.service_accounts
         certificate, certificate_key = self.credentials.kubelet_client
-        alone = self.address != _LOOPBACK
+        alone = self.address != LOOPBACK
         return self._spec(
             API_SERVER, (API_SERVER,), f"{self.url}/readyz",
-            f"--etcd-servers=http://{_LOOPBACK}:{self.ports['etcd']}", "--authorization-mode=Node,RBAC",
+            f"--etcd-servers=http://{LOOPBACK}:{self.ports['etcd']}", "--authorization-mode=Node,RBAC",
             f"--token-auth-file={self.credentials.tokens}", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             "--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged=true",
-            f"--bind-address={'0.0.0.0' if alone else _LOOPBACK}",  # noqa: S104 -- in a namespace of its own
+            f"--bind-address={'0.0.0.0' if alone else LOOPBACK}",  # noqa: S104 -- in a namespace of its own
             f"--advertise-address={self.address}", f"--secure-port={self.ports[API_SERVER]}",
             # An Endpoints object may not name loopback, so there is none.
             f"--endpoint-reconciler-type={'lease' if alone else 'none'}",
@@ -107,7 +114,7 @@ class Servers:
 
     def kwok(self) -> ServerSpec:
         """Kwok, for nodes with its annotation only: real nodes may stand beside them."""
-        at = f"{_LOOPBACK}:{self.ports[KWOK]}"
+        at = f"{LOOPBACK}:{self.ports[KWOK]}"
         return self._spec(
             KWOK, (KWOK,), f"http://{at}/healthz",
             f"--kubeconfig={self.credentials.kubeconfig('kwok')}", f"--config={self.stages}",
@@ -116,13 +123,13 @@ class Servers:
         )  # fmt: skip
 
     def _https(self, name: str, path: str) -> str:
-        return f"https://{_LOOPBACK}:{self.ports[name]}{path}"
+        return f"https://{LOOPBACK}:{self.ports[name]}{path}"
 
     def _listens(self, name: str) -> tuple[str, str]:
-        return (f"--bind-address={_LOOPBACK}", f"--secure-port={self.ports[name]}")
+        return (f"--bind-address={LOOPBACK}", f"--secure-port={self.ports[name]}")
 
     def _spec(self, name: str, ports: tuple[str, ...], ready_url: str, *arguments: str) -> ServerSpec:
-        alone = self.address != _LOOPBACK  # ports of another namespace: nobody here can hold them
+        alone = self.address != LOOPBACK  # ports of another namespace: nobody here can hold them
         return ServerSpec(
             name=name, environment="core", command=(str(self.binary), name, *arguments), ready_url=ready_url,
             ports=() if alone else tuple(self.ports[each] for each in ports),

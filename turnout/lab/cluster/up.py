@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from turnout.domain.errors import RefusedError
 from turnout.domain.server import ServerSpec
@@ -17,16 +18,13 @@ from turnout.fabric.kubernetes.apply import Applier
 from turnout.fabric.processes import Processes
 from turnout.fabric.state import State
 from turnout.fabric.tether import Tether, tethered
-from turnout.lab.cluster import definitions, network, programs, servers
+from turnout.lab.cluster import definitions, network, programs, seed, servers
 from turnout.lab.cluster.addons.chosen import Addons, Site
 from turnout.lab.cluster.credentials import Credentials
 from turnout.lab.cluster.plane import ControlPlane
 
-READY_WITHIN_SECONDS = 180.0
-"""Each is ready in seconds on an idle machine; two loaded cores need a multiple."""
-_LOOPBACK = "127.0.0.1"
-
 Say = Callable[[str], None]
+Kinds = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -107,12 +105,13 @@ class _Rise:
             binary=program,
             root=state.root,
             credentials=self._credentials,
-            address=link.inside if link else _LOOPBACK,
+            address=link.inside if link else servers.LOOPBACK,
             ports=servers.own_ports() if link else servers.free_ports(),
         )
 
-    def run(self, kinds: list[dict[str, object]], addons: Addons, process: int) -> ControlPlane:
+    def run(self, kinds: Kinds, addons: Addons, process: int) -> ControlPlane:
         self._lay_out()
+        begun = bool(kinds) and seed.plant(self._servers.binary, kinds, self._servers.store, self._say)
         addons.furnish(process, self._state.root)
         self._start(self._servers.etcd())
         self._start(self._servers.api_server())
@@ -125,17 +124,17 @@ class _Rise:
         )
         plane.write()
         with Applier(plane.kubeconfig) as applier:
-            self._start_others(kinds, applier)
+            self._start_others(definitions.served if begun else definitions.install, kinds, applier)
             site = Site(self._state.root, process, self._servers.address, self._credentials, applier)
             plane = addons.install(plane, site, self._start, self._say)
         plane.write()
         return plane
 
-    def _start_others(self, kinds: list[dict[str, object]], applier: Applier) -> None:
+    def _start_others(self, serve: Callable[[Applier, Kinds], None], kinds: Kinds, applier: Applier) -> None:
         others = (self._servers.controllers(), self._servers.scheduler(), self._servers.kwok())
         with ThreadPoolExecutor() as pool:
             steps = [pool.submit(self._start, spec) for spec in others]
-            steps.append(pool.submit(definitions.install, applier, kinds))
+            steps.append(pool.submit(serve, applier, kinds))
             for step in steps:
                 step.result()
         if kinds:
@@ -151,7 +150,7 @@ class _Rise:
         whole.write(self._servers.stages, stages.stdout)
 
     def _start(self, spec: ServerSpec) -> None:
-        status = self._processes.ensure(spec, ready_within_seconds=READY_WITHIN_SECONDS)
+        status = self._processes.ensure(spec, ready_within_seconds=servers.READY_WITHIN_SECONDS)
         self._say(f"{spec.name}: {status.state} (process {status.pid})")
 
 
