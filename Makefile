@@ -84,7 +84,7 @@ drills-short: $(CORE)  ## The same with one of each kind
 test-cluster: $(DEV)  ## A real control plane, a node, and an estate that moves on one; needs root (built once, then from the cache)
 	$(BIN)/turnout lab cluster build --images
 	@# Side by side, each with a cluster of its own: they mostly wait. What is judged by its latency goes first.
-	$(MAKE) --no-print-directory -j4 --output-sync=target NICE="nice -n 10" moving node plane applied
+	$(MAKE) --no-print-directory -j4 --output-sync=target NICE="nice -n 5" moving node plane applied
 
 moving: $(DEV)  ## An estate moves by the installed worker, with KServe's controller behind it and live traffic
 	$(BIN)/python -m pytest $(MOVING)

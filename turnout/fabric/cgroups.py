@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from turnout.fabric import priority
+
 ROOT = Path("/sys/fs/cgroup")
 REMOVED_SECONDS = 10.0
 """A group stays busy for a moment after its last process has ended."""
@@ -21,9 +23,10 @@ def name(lab: str) -> str:
 
 
 def make(lab: str) -> None:
-    """Make a lab's control group in each hierarchy; harmless when it is there."""
+    """Make a lab's control group in each hierarchy, as nice as the caller; harmless when it is there."""
     for hierarchy in _hierarchies():
         (hierarchy / name(lab)).mkdir(exist_ok=True)
+        priority.weigh(hierarchy / name(lab))
 
 
 def members(lab: str) -> set[int]:

@@ -17,7 +17,7 @@ import psutil
 from turnout import settings
 from turnout.domain.errors import TurnoutError
 from turnout.domain.server import ServerSpec, ServerStatus
-from turnout.fabric import environments, marks, ports
+from turnout.fabric import environments, marks, ports, priority
 from turnout.fabric.board import Board, Observed, digest
 from turnout.fabric.state import State
 
@@ -123,7 +123,7 @@ class Keeper:
         log_file = self._state.log(self.spec.name)
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("ab") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [resolve(self.spec.command[0], home), *self.spec.command[1:]],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -132,6 +132,8 @@ class Keeper:
                 env=self._environment(home),
                 start_new_session=True,
             )
+        priority.hand_on(process.pid)
+        return process
 
     def _environment(self, home: Path) -> dict[str, str]:
         inherited = {

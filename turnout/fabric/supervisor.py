@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 
 from turnout.domain.errors import RefusedError, TurnoutError
-from turnout.fabric import environments, marks, reaper
+from turnout.fabric import environments, marks, priority, reaper
 from turnout.fabric.board import Board
 from turnout.fabric.keeper import Keeper
 from turnout.fabric.state import State
@@ -172,6 +172,7 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 @click.option("--anew", is_flag=True, help="Start none of the servers that were kept there before.")
 def main(state: Path, tether: int | None, anew: bool) -> None:
     """Keep the servers of STATE until told to stop."""
+    priority.hand_on(os.getpid())
     try:
         asyncio.run(_run(State(state.resolve()), tether, anew))
     except TurnoutError as error:

@@ -184,3 +184,13 @@ def test_a_spec_that_cannot_be_read_disturbs_nothing(state, tiny, living):
 
         assert living([before.pid])
         assert Board(state).supervisor() is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the kernel lets others do so now and then")
+def test_servers_are_as_nice_as_their_supervisor(state, tiny):
+    """Each has a session of its own, which the kernel weighs against others by the session's value alone."""
+    with tethered(state, within=("nice", "-n", "7")):
+        pid = Processes(state).ensure(tiny, ready_within_seconds=SECONDS).pid
+        assert os.getpriority(os.PRIO_PROCESS, pid) == 7
+        session = Path(f"/proc/{pid}/autogroup")  # where the kernel has them
+        assert not session.exists() or session.read_text().split()[-1] == "7"

@@ -1,0 +1,35 @@
+"""A process's nice value, for what it starts in sessions and control groups of their own.
+
+Linux weighs sessions (its autogroups) and control groups against each other, each by a weight of its own, and
+nice values inside of them alone: a server in a session of its own would lose what `nice` gave its starter.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+_SHARES, _STEP = 1024, 1.25
+"""The weight of a group at nice 0, and by how much each step of nice changes it (the kernel's own table)."""
+
+
+def hand_on(session: int) -> None:
+    """Give a session the nice value of the calling process; where the kernel has no autogroups, it has it.
+
+    Args:
+        session: The pid of its leader.
+    """
+    if nice := os.getpriority(os.PRIO_PROCESS, 0):
+        with contextlib.suppress(OSError):  # an unprivileged process may do so only now and then
+            Path(f"/proc/{session}/autogroup").write_text(str(nice))
+
+
+def weigh(group: Path) -> None:
+    """Give a control group the weight of the calling process's nice value.
+
+    Args:
+        group: Its folder in one of the kernel's hierarchies; those that weigh nothing stay as they are.
+    """
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    for file, weight in (("cpu.weight.nice", nice), ("cpu.shares", round(_SHARES / _STEP**nice))):
+        if (group / file).is_file():
+            (group / file).write_text(str(weight))
