@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from turnout.lab.cluster.addons.names import NEEDS
+from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
 
 _STATE = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".turnout-cluster"),
@@ -24,21 +24,38 @@ def command() -> None:
     "--images", is_flag=True, help="And every image of deployments/images, for any node; needs root."
 )
 def build(*, images: bool) -> None:
-    """Build every program and fetch the definitions into the cache, and start nothing."""
-    from turnout.lab.cluster import (  # noqa: PLC0415 -- loaded only for this command
-        definitions,
-        dockerfiles,
-        programs,
-    )
+    """Build every program and fetch the definitions into the cache, and leave nothing running."""
+    from turnout.lab.cluster import dockerfiles  # noqa: PLC0415 -- loaded only for this command
     from turnout.lab.cluster.node import unpacked  # noqa: PLC0415
 
     with ThreadPoolExecutor() as beside:  # compilers take the processors, images mostly the network
-        unpacking = beside.submit(unpacked.ensure, dockerfiles.names(), click.echo) if images else None
-        for program in programs.ALL:
-            click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
-        click.echo(f"definitions: {len(definitions.ensure(click.echo))} kinds")
-        if unpacking:
-            unpacking.result()
+        addons = tuple(name for name in NEEDS if name != ROLLOUTS) if images else ()
+        built = beside.submit(_build_programs, addons)
+        if images:
+            unpacked.ensure(dockerfiles.names(), built.result, click.echo)
+        built.result()
+
+
+def _build_programs(addons: tuple[str, ...]) -> tuple[Path, ...]:
+    """Build what is no image of a Dockerfile.
+
+    Args:
+        addons: What they need beside programs is installed, too.
+
+    Returns:
+        The programs that they run in containers.
+    """
+    from turnout.lab.cluster import definitions, programs, seed  # noqa: PLC0415 -- loaded only for this command
+    from turnout.lab.cluster.addons.chosen import Addons  # noqa: PLC0415
+
+    for program in programs.ALL:
+        click.echo(f"{program.name}: {programs.ensure(program, click.echo)}")
+    kinds = definitions.ensure(click.echo)
+    click.echo(f"definitions: {len(kinds)} kinds")
+    seed.ensure(programs.ensure(programs.CONTROL_PLANE), kinds, click.echo)
+    chosen = Addons(addons)
+    chosen.build(click.echo, env={})
+    return chosen.programs
 
 
 @command.command()

@@ -1,8 +1,10 @@
 """Images from Dockerfiles: built without a Docker engine, they run on the node as they say."""
 
 import shutil
+from functools import partial
+from pathlib import Path
 
-from turnout.lab.cluster import dockerfiles, programs
+from turnout.lab.cluster import dockerfiles, images, programs
 from turnout.lab.cluster.addons import objects
 from turnout.lab.cluster.node import store, unpacked
 
@@ -39,26 +41,27 @@ def test_an_image_of_a_dockerfile_runs_on_the_node(cluster, writer, space):
 
 
 def test_what_is_unpacked_once_is_every_nodes_and_none_of_them_takes_it_away(tmp_path, monkeypatch):
-    """Another cache, with the same builder's storage: its first image is brought in once, and lent twice."""
+    """Another cache, with the same builder's storage: an image and a program come in once, are lent twice."""
     cache, said = tmp_path / "cache", []
     (cache / "turnout" / "cluster").mkdir(parents=True)
     for each in programs.cache().glob("buildah*"):
         (cache / "turnout" / "cluster" / each.name).symlink_to(each)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    unpacked.ensure(("shadow",), said.append)
-    assert said[-1] == "unpacked the image shadow"
+    ensure = partial(unpacked.ensure, ("shadow",), lambda: (Path("/bin/true"),), said.append)
+    ensure()
+    image, program = dockerfiles.reference("shadow"), images.reference(Path("/bin/true"))
+    assert said[-2:] == [f"unpacked the image {image}", f"unpacked the image {program}"]
     said.clear()
-    image = dockerfiles.reference("shadow")
 
     for name in ("one", "another"):
         (tmp_path / name / "containerd").mkdir(parents=True)
         unpacked.lend(tmp_path / name)
         with unpacked.opened(tmp_path / name) as store:
             assert store.build("shadow", said.append) == image
-            assert image in store.references()
+            assert {image, program} <= store.references()
             store.remove({image})
             assert image not in store.references()
         shutil.rmtree(tmp_path / name)
-    unpacked.ensure(("shadow",), said.append)
+    ensure()
     assert not said
     shutil.rmtree(cache)

@@ -98,6 +98,18 @@ class Addons:
         if ROLLOUTS in self._names:
             self._rollouts = rollouts.build(say, env=env)
 
+    @property
+    def programs(self) -> tuple[Path, ...]:
+        """What of it runs in containers, each program in an image of its own."""
+        found = (
+            self._node and self._node.pause,
+            self._gateway and self._gateway.gateway,
+            self._gateway and self._gateway.envoy,
+            self._kserve and self._kserve.controller,
+            self._kuberay,
+        )
+        return tuple(each for each in found if each)
+
     def furnish(self, process: int, root: Path) -> None:
         """Make what has to be there before the first server starts."""
         if self._node:

@@ -8,7 +8,7 @@ that finds none, or not in it what it runs, or that lies on another file system,
 import fcntl
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,11 +32,12 @@ _LENT = (
 """What holds images, of all that containerd keeps."""
 
 
-def ensure(names: tuple[str, ...], say: Progress) -> None:
-    """Build the images of Dockerfiles and unpack those that are not; earlier builds of them go.
+def ensure(names: tuple[str, ...], of_programs: Callable[[], tuple[Path, ...]], say: Progress) -> None:
+    """Build the images of Dockerfiles and of programs, and unpack those that are not; earlier ones go.
 
     Args:
         names: The Dockerfiles' names in deployments/images, without `.Dockerfile`.
+        of_programs: Gives the programs, once the others are done.
         say: Gets a line of text now and then.
 
     Raises:
@@ -52,9 +53,16 @@ def ensure(names: tuple[str, ...], say: Progress) -> None:
     with _locked(fcntl.LOCK_EX) as root, opened(root) as store:
         there = store.references()
         for name in names:
-            if (reference := store.build(name, say)) not in there:
-                say(f"unpacked the image {name}")
-            store.remove(dockerfiles.earlier(reference, there))
+            _replace(store, there, store.build(name, say), say)
+        for program in of_programs():
+            _replace(store, there, store.ensure(program), say)
+
+
+def _replace(store: Store, there: set[str], reference: str, say: Progress) -> None:
+    """Say that an image has come to those that were there, and remove its earlier ones."""
+    if reference not in there:
+        say(f"unpacked the image {reference}")
+    store.remove(dockerfiles.earlier(reference, there))
 
 
 def lend(root: Path) -> None:
