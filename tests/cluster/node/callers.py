@@ -23,13 +23,13 @@ class Clients:
         bodies: What they send, in turn.
         count: How many they are.
         enough: What each has to be answered at an address before the next step.
-        pause: Seconds from an answer to the next request.
+        pause: Seconds from an answer to the next request; may be changed at any time.
     """
 
     def __init__(self, host, address, path, *bodies, count=CLIENTS, enough=ANSWERS, pause=PAUSE_SECONDS):
         """Nobody calls yet."""
         self.host, self.path, self.bodies = host, path, bodies
-        self._enough, self._pause = enough, pause
+        self._enough, self.pause = enough, pause
         self.resolved = [address] * count
         self.answers = []
         self._over = threading.Event()
@@ -66,7 +66,7 @@ class Clients:
     def _call(self, number):
         with httpx.Client(headers={"host": self.host}, timeout=30) as client:
             asked = itertools.cycle(self.bodies[number:] + self.bodies[:number])
-            while not self._over.wait(self._pause):
+            while not self._over.wait(self.pause):
                 where = self.resolved[number]
                 try:
                     answer = client.post(f"http://{where}{self.path}", json=next(asked))

@@ -29,7 +29,7 @@ from turnout.lab.models import train
 
 ADDONS = tuple(name for name in NEEDS if name != ROLLOUTS)
 """Argo Rollouts is there to be measured against, by bench/argo_rollouts.py alone."""
-SMALL = ("--job-variable", "cpu_request=100m")
+SMALL = {"cpu_request": "100m"}
 """Two cores have room for a run's Job of this size beside everything else."""
 
 
@@ -222,4 +222,4 @@ def desk(cluster, installed, jobs):
     for owner in OWNERS:
         at_desk(cluster, "turnout", "code", owner, "--enrol")
     with prefect(cluster) as api:
-        yield Desk(cluster, api, SMALL if jobs else ())
+        yield Desk(cluster, api, SMALL if jobs else {})

@@ -1,11 +1,9 @@
 """Turnout installed on the node by the commands of docs/kubernetes.md, and its Prefect as users reach it."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 
@@ -13,6 +11,7 @@ import httpx
 import yaml
 
 from tests.cluster import shipped
+from tests.waiting import until
 from turnout.fabric.environments import project_root
 from turnout.fabric.kubernetes import kustomize
 
@@ -20,6 +19,9 @@ WORD = "turnout:a-word-of-the-users"
 OWNERS = {"anna": ["iris", "flowers"], "ben": ["topics", "smollm"]}
 """Of models, by who answers at their gates."""
 WITHIN_SECONDS = 600.0
+LOOK_SECONDS = 1.0
+ENDS = {"COMPLETED", "FAILED", "CANCELLED"}
+"""Types of states that are ends; a crashed run is started again."""
 _V2 = """
 model: {model}
 wire: v2
@@ -129,33 +131,46 @@ def prefect(cluster):
             process.terminate()
 
 
-def start(api, flow, *arguments):
-    """What `prefect deployment run` says."""
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory() as home:
-        env = {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": WORD, "PREFECT_HOME": home}
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "deployment", "run", f"{flow}/turnout", *arguments],
-            env=os.environ | env, capture_output=True, text=True, check=False, timeout=WITHIN_SECONDS,
-        )  # fmt: skip
-    print(f"prefect deployment run {flow}/turnout: {time.monotonic() - began:.0f} s")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def start(api, flow, variables, **parameters):
+    """Start a flow in the cluster, as Prefect's pages do; returns the run's id.
+
+    Args:
+        api: URL of Prefect's API.
+        flow: The flow, whose deployment is `turnout`.
+        variables: Job variables of the run.
+        parameters: Parameters of the flow.
+    """
+    deployment = call(api, "GET", f"deployments/name/{flow}/turnout")["id"]
+    made = {"parameters": parameters, "job_variables": dict(variables), "state": {"type": "SCHEDULED"}}
+    return call(api, "POST", f"deployments/{deployment}/create_flow_run", made)["id"]
 
 
-def run(api, flow, *arguments):
+def run(api, flow, variables):
     """Run a flow in the cluster and wait for its end; then what its page shows of the estate."""
-    start(api, flow, "--watch", *arguments)
+    ran, began = start(api, flow, variables), time.monotonic()
+    state = until(lambda: _ended(api, ran), f"the end of {flow}", WITHIN_SECONDS)
+    print(f"{flow}: {time.monotonic() - began:.0f} s")
+    assert state["type"] == "COMPLETED", state
     asked = {"artifacts": {"key": {"any_": [f"estate-{flow}"]}}}
     return call(api, "POST", "artifacts/latest/filter", asked)[0]["data"]
+
+
+def _ended(api, ran):
+    time.sleep(LOOK_SECONDS)
+    state = call(api, "GET", f"flow_runs/{ran}")["state"]
+    return state if state["type"] in ENDS else None
 
 
 def call(api, method, path, body=None, *, tries=3):
     """What Prefect's API answers; what is only read is asked for again where nothing was heard."""
     asked = {"json": body, "auth": tuple(WORD.split(":")), "timeout": 30}
     try:
-        return httpx.request(method, f"{api}/{path}", **asked).raise_for_status().json()
-    except httpx.ReadTimeout:
+        return _CLIENT.request(method, f"{api}/{path}", **asked).raise_for_status().json()
+    except httpx.TransportError:
         if method != "GET" or tries == 1:
             raise
     return call(api, method, path, body, tries=tries - 1)
+
+
+_CLIENT = httpx.Client(limits=httpx.Limits(keepalive_expiry=2.0))
+"""Its connections stay: a new one through the API server costs more than what is asked."""

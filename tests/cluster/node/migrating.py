@@ -1,18 +1,29 @@
 """A model that moves on the node, as those who move it see it: legacy, its runs and its gates."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import httpx
 
 from tests.cluster.node.callers import Clients
-from tests.cluster.node.installing import at_desk, call, give_models, kubectl, owner, run, start
+from tests.cluster.node.installing import (
+    ENDS,
+    LOOK_SECONDS,
+    at_desk,
+    call,
+    give_models,
+    kubectl,
+    owner,
+    run,
+    start,
+)
 from tests.cluster.node.kserve_models import service
 from tests.waiting import until
 from turnout.lab.cluster.addons.kserve import DOMAIN
@@ -21,10 +32,7 @@ from turnout.lab.cluster.plane import ControlPlane
 from turnout.settings_file import VARIABLE
 
 LONGEST_SECONDS = 1200.0
-LOOK_SECONDS = 0.5
 READY_WITHIN_SECONDS = 240
-ENDS = {"COMPLETED", "FAILED", "CANCELLED"}
-"""Types of states that are ends; a crashed run is started again."""
 NOBODY = 65532
 """Whom Turnout's pods run as."""
 
@@ -86,12 +94,12 @@ class Desk:
     Attributes:
         cluster: The cluster.
         api: URL of Prefect's API.
-        runs: Further arguments of each `prefect deployment run`.
+        variables: Job variables of each run.
     """
 
     cluster: ControlPlane
     api: str
-    runs: tuple[str, ...] = ()
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 class Migration:
@@ -100,19 +108,18 @@ class Migration:
     Args:
         desk: Where it is started.
         model: The model.
-        arguments: Further ones of `prefect deployment run`.
+        parameters: Further ones of the flow.
     """
 
-    def __init__(self, desk, model, *arguments):
+    def __init__(self, desk, model, **parameters):
         """Start it."""
         self._cluster, self._api, self._model = desk.cluster, desk.api, model
-        said = start(desk.api, "migrate", "--param", f"model={model}", *desk.runs, *arguments)
-        self.run = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", said)[0]
+        self.run = start(desk.api, "migrate", desk.variables, model=model, **parameters)
         self.began, self.told = time.monotonic(), ""
 
     def state(self):
         """Its state, asked for now and then; whatever it asks is approved by the model's owner."""
-        time.sleep(LOOK_SECONDS)  # each time is a connection of its own through the API server
+        time.sleep(LOOK_SECONDS)
         state = call(self._api, "GET", f"flow_runs/{self.run}")["state"]
         if state["name"] != self.told:
             self.told = state["name"]
@@ -164,11 +171,11 @@ def prepared(desk, *moving):
         desk: Where runs are started.
         moving: Each model, with its clients.
     """
-    estate = run(desk.api, "discover", *desk.runs)
+    estate = run(desk.api, "discover", desk.variables)
     assert all(f"{model.space}/{model.name}" in estate for model, _ in moving)
     with ThreadPoolExecutor() as beside:
         list(beside.map(_come_to_the_gateway, moving))
-    run(desk.api, "plan", *desk.runs)
+    run(desk.api, "plan", desk.variables)
 
 
 def _come_to_the_gateway(moving):
@@ -185,16 +192,16 @@ def halfway(desk, router, model, clients):
     return at_half(desk, router, model.name)
 
 
-def at_half(desk, router, model, *arguments):
+def at_half(desk, router, model, **parameters):
     """A migration of a model that is prepared, with half of the traffic on the candidate."""
-    migration = Migration(desk, model, *arguments)
+    migration = Migration(desk, model, **parameters)
     migration.until(lambda: router.read(model).weight == 0.5, "half of the traffic")
     return migration
 
 
-def cut_over(desk, router, model, *arguments):
+def cut_over(desk, router, model, **parameters):
     """Move a model, whose owner approves of it at each gate."""
-    migration = Migration(desk, model, *arguments)
+    migration = Migration(desk, model, **parameters)
     assert migration.end() == "Cut over", migration.logs()
     assert router.read(model).weight >= 0.95
 

@@ -56,8 +56,8 @@ def test_flows_run_in_the_cluster_on_its_own_estate(cluster, writer, space, inst
     assert installed
     writer.apply([service(space)])
     with prefect(cluster) as api:
-        assert f"{space}/iris" in run(api, "discover")
-        assert "pass" in run(api, "plan")
+        assert f"{space}/iris" in run(api, "discover", {})
+        assert "pass" in run(api, "plan", {})
 
 
 def both(writer):

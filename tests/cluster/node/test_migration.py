@@ -1,4 +1,4 @@
-"""An estate moves on the cluster, KServe out, under live traffic, by the users' own commands alone.
+"""An estate moves on the cluster, KServe out, under live traffic, by what its users do and nothing else.
 
 Turnout is installed on the node and its own worker runs the flows; KServe's controller makes legacy; clients
 outside call KServe's ingress, then the Gateway. No client is failed from the first request to the last.
@@ -18,7 +18,7 @@ from runtimes.kubernetes.pods import INSTANCE
 from tests.cluster.node.chats import PATH
 from tests.cluster.node.installing import CONTRACTS, at_desk, kubectl
 from tests.cluster.node.kserve_models import TENSOR
-from tests.cluster.node.migrating import LONGEST_SECONDS, at_half, cut_over, judged, prepared
+from tests.cluster.node.migrating import LONGEST_SECONDS, Migration, at_half, cut_over, judged, prepared
 from tests.cluster.node.pods import pods, process_of
 from tests.waiting import until
 from turnout.domain.contract import Contract
@@ -26,8 +26,10 @@ from turnout.lab import chats
 
 HEADS = "ray.io/node-type=head"
 TEXTS = {"instances": ["Return the sum of the array elements.", "Read a table into a DataFrame."]}
-PAUSE_SECONDS = 0.2
-"""Some 18 requests a second of each: two cores serve all, and whatever moves them."""
+PAUSE_SECONDS = 0.4
+"""Some nine requests a second of each: two cores serve all, and whatever moves them."""
+SELDOM_SECONDS = 3.0
+"""Between chats while nothing is measured by them: what gives texts has no core to itself."""
 CHATS = Contract.model_validate(yaml.safe_load(CONTRACTS["smollm"]))
 
 
@@ -52,13 +54,13 @@ def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router,
         tables, texts = (
             calling.enter_context(model.clients(pause=PAUSE_SECONDS)) for model in (iris, topics)
         )
-        talks = calling.enter_context(smollm.clients(count=2, enough=2))
+        talks = calling.enter_context(smollm.clients(count=2, enough=2, pause=SELDOM_SECONDS))
         prepared(desk, (smollm, talks), (iris, tables), (topics, texts))
         with ThreadPoolExecutor() as beside:
-            of_chats = beside.submit(cut_over, desk, router, "smollm")
+            of_chats = beside.submit(chats_move, desk, router, talks)
             of_texts = beside.submit(cut_over, desk, router, "topics")
             breaks_in_its_canary(writer, router, desk, iris.space)
-            cut_over(desk, router, "iris", "--param", "again=true")
+            cut_over(desk, router, "iris", again=True)
             tables.move(iris.new)
             of_texts.result()
             loses_rays_head(desk.cluster, router, topics.space)
@@ -68,6 +70,18 @@ def test_an_estate_moves_and_no_client_is_failed(writer, moving, smollm, router,
     judged(tables)
     judged(texts)
     judged(talks, lambda status, text: chats.fault(CHATS, 1, status, text.encode()))
+
+
+def chats_move(desk, router, talks):
+    """The language model: its clients come seldom while its candidate is made and starts."""
+    migration = Migration(desk, "smollm")
+    talks.pause = PAUSE_SECONDS
+    migration.until(lambda: router.read("smollm").capture_share > 0, "a baseline")
+    migration.until(lambda: router.read("smollm").capture_share == 0, "the end of the baseline")
+    talks.pause = SELDOM_SECONDS
+    migration.until(lambda: router.read("smollm").attempt, "a candidate")
+    talks.pause = PAUSE_SECONDS
+    assert migration.end() == "Cut over", migration.logs()
 
 
 def breaks_in_its_canary(writer, router, desk, space):
