@@ -8,8 +8,10 @@ import contextlib
 import os
 from pathlib import Path
 
-_SHARES, _STEP = 1024, 1.25
-"""The weight of a group at nice 0, and by how much each step of nice changes it (the kernel's own table)."""
+_WEIGHTS = {"cpu.shares": 1024, "cpu.weight": 100}
+"""By file, in versions 1 and 2: the weight of one process at nice 0."""
+_STEP = 1.25
+"""By how much each step of nice changes it: the kernel's own table."""
 
 
 def hand_on(session: int) -> None:
@@ -24,12 +26,12 @@ def hand_on(session: int) -> None:
 
 
 def weigh(group: Path) -> None:
-    """Give a control group the weight of the calling process's nice value.
+    """Give a control group of many the weight that a machine's pods have, at the caller's nice value.
 
     Args:
         group: Its folder in one of the kernel's hierarchies; those that weigh nothing stay as they are.
     """
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
-    for file, weight in (("cpu.weight.nice", nice), ("cpu.shares", round(_SHARES / _STEP**nice))):
+    nice, cores = os.getpriority(os.PRIO_PROCESS, 0), os.cpu_count() or 1
+    for file, one in _WEIGHTS.items():
         if (group / file).is_file():
-            (group / file).write_text(str(weight))
+            (group / file).write_text(str(max(2, min(10_000, round(one * cores / _STEP**nice)))))

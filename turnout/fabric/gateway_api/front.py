@@ -129,9 +129,8 @@ class Front:
         if own is not None and own not in taken:
             return own
         first = int.from_bytes(hashlib.sha256(model.encode()).digest()[:4]) % len(PORTS)
-        free: int | None = next(
-            (port for port in (*PORTS[first:], *PORTS[:first]) if port not in taken), None
-        )
+        in_order = (*PORTS[first:], *PORTS[:first])
+        free: int | None = next((port for port in in_order if port not in taken), None)
         if free is None:
             raise RefusedError(
                 f"model {model}", observed=f"{len(PORTS)} models have a door behind this Gateway",

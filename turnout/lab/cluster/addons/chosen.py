@@ -113,7 +113,7 @@ class Addons:
     def furnish(self, process: int, root: Path) -> None:
         """Make what has to be there before the first server starts."""
         if self._node:
-            rise.furnish(process, root)
+            rise.furnish(process, root, alone=self._names == (NODE,))
 
     def install(
         self, plane: ControlPlane, site: Site, begin: Callable[[ServerSpec], None], say: Progress

@@ -41,14 +41,20 @@ def build(say: Progress, *, env: dict[str, str]) -> Binaries:
     return Binaries(*built)
 
 
-def furnish(process: int, root: Path) -> None:
+def furnish(process: int, root: Path, *, alone: bool) -> None:
     """Make what the first server finds: the namespace's folders, images, control groups.
+
+    Args:
+        process: A process in the node's namespaces.
+        root: The state directory.
+        alone: Nothing is added on to it: its few images are sooner unpacked than all are lent.
 
     Raises:
         TemporaryError: The system does not let us, or there is no room.
     """
     inside.furnish(process, root)
-    unpacked.lend(root)
+    if not alone:
+        unpacked.lend(root)
     cgroups.make(marks.lab_id(root))
 
 
