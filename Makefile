@@ -83,7 +83,7 @@ drills-short: $(CORE)  ## The same with one of each kind
 
 test-cluster: $(DEV)  ## A real control plane, a node, and an estate that moves on one; needs root (built once, then from the cache)
 	$(BIN)/turnout lab cluster build --images
-	@# Side by side, each with a cluster of its own: they mostly wait. What is judged by its latency goes first.
+	@# Side by side, each with a cluster of its own. What takes longest, and is judged by its latency, goes first.
 	$(MAKE) --no-print-directory -j4 --output-sync=target NICE="nice -n 5" moving node plane applied
 
 moving: $(DEV)  ## An estate moves by the installed worker, with KServe's controller behind it and live traffic
@@ -96,7 +96,7 @@ applied: $(DEV)  ## The same for what Turnout applies to a cluster: its own part
 	$(NICE) $(BIN)/python -m pytest $(APPLIED)
 
 node: $(DEV)  ## Beside them a real node, with Envoy Gateway, KServe's controller and KubeRay
-	$(NICE) $(BIN)/python -m pytest tests/cluster/node $(addprefix --ignore ,$(MOVING) $(OF_THE_NODE) $(SERVING))
+	$(BIN)/python -m pytest tests/cluster/node $(addprefix --ignore ,$(MOVING) $(OF_THE_NODE) $(SERVING))
 
 test-installed: $(DEV)  ## Turnout on the cluster's node: the walk of docs/kubernetes.md, Jobs, faults, servers alone; most of an hour
 	$(BIN)/turnout lab cluster build --images
