@@ -16,7 +16,7 @@ from turnout.domain.predictor import FORMS
 from turnout.domain.workload import Workload
 from turnout.lab.cluster import definitions
 
-EXAMPLES = 200
+EXAMPLES = 400
 LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 REPLICAS = st.integers(0, 9)
 FIXED = {

@@ -19,7 +19,7 @@ WORD = "turnout:a-word-of-the-users"
 OWNERS = {"anna": ["iris", "flowers"], "ben": ["topics", "smollm"]}
 """Of models, by who answers at their gates."""
 WITHIN_SECONDS = 600.0
-LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 ENDS = {"COMPLETED", "FAILED", "CANCELLED"}
 """Types of states that are ends; a crashed run is started again."""
 _V2 = """
@@ -156,9 +156,14 @@ def run(api, flow, variables):
 
 
 def _ended(api, ran):
-    time.sleep(LOOK_SECONDS)
-    state = call(api, "GET", f"flow_runs/{ran}")["state"]
+    state = state_of(api, ran)
     return state if state["type"] in ENDS else None
+
+
+def state_of(api, ran):
+    """The state of a run, asked for now and then."""
+    time.sleep(_LOOK_SECONDS)
+    return call(api, "GET", f"flow_runs/{ran}")["state"]
 
 
 def call(api, method, path, body=None, *, tries=3):

@@ -14,7 +14,6 @@ import httpx
 from tests.cluster.node.callers import Clients
 from tests.cluster.node.installing import (
     ENDS,
-    LOOK_SECONDS,
     at_desk,
     call,
     give_models,
@@ -22,6 +21,7 @@ from tests.cluster.node.installing import (
     owner,
     run,
     start,
+    state_of,
 )
 from tests.cluster.node.kserve_models import service
 from tests.waiting import until
@@ -118,8 +118,7 @@ class Migration:
 
     def state(self):
         """Its state, asked for now and then; whatever it asks is approved by the model's owner."""
-        time.sleep(LOOK_SECONDS)
-        state = call(self._api, "GET", f"flow_runs/{self.run}")["state"]
+        state = state_of(self._api, self.run)
         if state["name"] != self.told:
             self.told = state["name"]
             at = time.monotonic() - self.began
@@ -200,7 +199,11 @@ def at_half(desk, router, model, **parameters):
 
 def cut_over(desk, router, model, **parameters):
     """Move a model, whose owner approves of it at each gate."""
-    migration = Migration(desk, model, **parameters)
+    ends_cut_over(Migration(desk, model, **parameters), router, model)
+
+
+def ends_cut_over(migration, router, model):
+    """A migration of a model that is under way comes to its good end."""
     assert migration.end() == "Cut over", migration.logs()
     assert router.read(model).weight >= 0.95
 

@@ -18,7 +18,15 @@ from runtimes.kubernetes.pods import INSTANCE
 from tests.cluster.node.chats import PATH
 from tests.cluster.node.installing import CONTRACTS, at_desk, kubectl
 from tests.cluster.node.kserve_models import TENSOR
-from tests.cluster.node.migrating import LONGEST_SECONDS, Migration, at_half, cut_over, judged, prepared
+from tests.cluster.node.migrating import (
+    LONGEST_SECONDS,
+    Migration,
+    at_half,
+    cut_over,
+    ends_cut_over,
+    judged,
+    prepared,
+)
 from tests.cluster.node.pods import pods, process_of
 from tests.waiting import until
 from turnout.domain.contract import Contract
@@ -81,7 +89,7 @@ def chats_move(desk, router, talks):
     talks.pause = SELDOM_SECONDS
     migration.until(lambda: router.read("smollm").attempt, "a candidate")
     talks.pause = PAUSE_SECONDS
-    assert migration.end() == "Cut over", migration.logs()
+    ends_cut_over(migration, router, "smollm")
 
 
 def breaks_in_its_canary(writer, router, desk, space):
