@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
+from turnout.lab.cluster.addons.names import ESTATE, NEEDS
 
 _STATE = click.option(
     "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".turnout-cluster"),
@@ -29,8 +29,7 @@ def build(*, images: bool) -> None:
     from turnout.lab.cluster.node import unpacked  # noqa: PLC0415
 
     with ThreadPoolExecutor() as beside:  # compilers take the processors, images mostly the network
-        addons = tuple(name for name in NEEDS if name != ROLLOUTS) if images else ()
-        built = beside.submit(_build_programs, addons)
+        built = beside.submit(_build_programs, ESTATE if images else ())
         if images:
             unpacked.ensure(dockerfiles.names(), built.result, click.echo)
         built.result()

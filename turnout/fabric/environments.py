@@ -5,7 +5,6 @@ the user's cache, where every lab and every checkout with the same lock shares i
 `turnout.fabric.processes` and by whatever opens a legacy model file (only ever in that model's environment).
 """
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -13,11 +12,11 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from turnout.domain.errors import NotFoundError, TemporaryError
+from turnout.fabric.exclusive import locked
 
 CORE = "core"
 """The running interpreter's own environment."""
@@ -31,6 +30,11 @@ Progress = Callable[[str], None]
 def project_root() -> Path:
     """Where the project lies: $TURNOUT_ROOT, or the checkout that this file is part of."""
     return Path(os.environ.get("TURNOUT_ROOT") or Path(__file__).parents[2]).resolve()
+
+
+def cache() -> Path:
+    """Where what is made once, or fetched, is kept for all labs of a user; it may be emptied at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "turnout"
 
 
 def ensure(name: str, progress: Progress | None = None, *, env: Mapping[str, str] | None = None) -> Path:
@@ -54,7 +58,8 @@ def ensure(name: str, progress: Progress | None = None, *, env: Mapping[str, str
         return there
     say = progress or (lambda _: None)
     directory = _directory(name)
-    with _locked(directory, lambda: say(f"{name}: another process installs it, waiting")) as lock:
+    file = directory.with_name(f"{directory.name}.lock")
+    with locked(file, waiting=lambda: say(f"{name}: another process installs it, waiting")) as lock:
         if installed(name) is None:
             _build(name, directory, say, lock, {**os.environ, **(env or {})})
     return directory
@@ -93,24 +98,7 @@ def _directory(name: str) -> Path:
     pinned = hashlib.sha256(_lock_file(name).read_bytes() + platform.python_version().encode()).hexdigest()[
         :12
     ]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "turnout" / "environments" / f"{name}-{pinned}"
-
-
-@contextmanager
-def _locked(directory: Path, waiting: Callable[[], None]) -> Iterator[int]:
-    """Hold the environment's lock; handed to the installer, the yielded descriptor makes it hold it too."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(directory.with_name(f"{directory.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-    finally:
-        os.close(lock)
+    return cache() / "environments" / f"{name}-{pinned}"
 
 
 def _build(name: str, directory: Path, say: Progress, lock: int, env: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +32,32 @@ def exclusively(file: Path, holder: str, *, wait_seconds: float) -> Iterator[Non
         os.truncate(handle, 0)
         os.pwrite(handle, holder.encode(), 0)
         yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(file: Path, *, shared: bool = False, waiting: Callable[[], None] = lambda: None) -> Iterator[int]:
+    """Hold a file's lock, for one at a time to make what is made once; whoever has it is waited for.
+
+    Args:
+        file: The lock.
+        shared: Whether others who only look may hold it, too.
+        waiting: Called once where somebody has it.
+
+    Yields:
+        Its descriptor: a process that it is handed to holds the lock, too, also when this one was killed.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    handle = os.open(file, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, how)
+        yield handle
     finally:
         os.close(handle)
 

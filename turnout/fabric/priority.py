@@ -8,8 +8,8 @@ import contextlib
 import os
 from pathlib import Path
 
-_WEIGHTS = {"cpu.shares": 1024, "cpu.weight": 100}
-"""By file, in versions 1 and 2: the weight of one process at nice 0."""
+_WEIGHTS = {"cpu.shares": (1024, 262_144), "cpu.weight": (100, 10_000)}
+"""By file, in versions 1 and 2: the weight of one process at nice 0, and the largest that there is."""
 _STEP = 1.25
 """By how much each step of nice changes it: the kernel's own table."""
 
@@ -32,6 +32,6 @@ def weigh(group: Path) -> None:
         group: Its folder in one of the kernel's hierarchies; those that weigh nothing stay as they are.
     """
     nice, cores = os.getpriority(os.PRIO_PROCESS, 0), os.cpu_count() or 1
-    for file, one in _WEIGHTS.items():
+    for file, (one, largest) in _WEIGHTS.items():
         if (group / file).is_file():
-            (group / file).write_text(str(max(2, min(10_000, round(one * cores / _STEP**nice)))))
+            (group / file).write_text(str(max(2, min(largest, round(one * cores / _STEP**nice)))))

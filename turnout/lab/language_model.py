@@ -4,10 +4,8 @@ Made in the environment `hf`, never in the controlling process. Its folder is na
 from, so another program or another lock makes another one.
 """
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +14,7 @@ from turnout.domain.errors import PermanentError
 from turnout.domain.server import ServerSpec
 from turnout.fabric import environments, whole
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.fabric.state import State
 from turnout.lab import chats
 
@@ -34,9 +33,7 @@ def ensure(progress: Progress | None = None) -> Path:
         TemporaryError: The environment could not be installed.
     """
     folder = place()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():  # renamed into place when it is whole
             python = environments.ensure(ENVIRONMENT, progress) / "bin" / "python"
             (progress or (lambda _: None))("language model: dequantising SmolLM2-135M-Instruct")
@@ -61,8 +58,7 @@ def place() -> Path:
     """Where the model is, or will be."""
     lock = (environments.project_root() / "locks" / f"{ENVIRONMENT}.txt").read_bytes()
     made_from = hashlib.sha256(lock + PROGRAM.read_bytes()).hexdigest()[:12]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "turnout" / "models" / f"smollm2-135m-instruct-{made_from}"
+    return environments.cache() / "models" / f"smollm2-135m-instruct-{made_from}"
 
 
 def _make(python: Path, folder: Path) -> None:

@@ -20,24 +20,22 @@ from turnout.fabric.gateway_api.router import GatewayRouter
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.fabric.state import State
 from turnout.lab import language_model
-from turnout.lab.cluster.addons.names import NEEDS, ROLLOUTS
+from turnout.lab.cluster.addons.names import ESTATE
 from turnout.lab.cluster.node import overlay, store
 from turnout.lab.cluster.plane import ControlPlane
 from turnout.lab.cluster.up import Shape, running
 from turnout.lab.estate import MODELS
 from turnout.lab.models import train
 
-ADDONS = tuple(name for name in NEEDS if name != ROLLOUTS)
-"""Argo Rollouts is there to be measured against, by bench/argo_rollouts.py alone."""
 SMALL = {"cpu_request": "100m"}
 """Two cores have room for a run's Job of this size beside everything else."""
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A cluster with all of `ADDONS` that lives as long as the session, and no longer than its process."""
+    """A cluster with all of `ESTATE` that lives as long as the session, and no longer than its process."""
     root: Path = tmp_path_factory.mktemp("node")
-    with running(root, Shape(addons=ADDONS), say=lambda line: print(line, flush=True)) as plane:
+    with running(root, Shape(addons=ESTATE), say=lambda line: print(line, flush=True)) as plane:
         yield plane
     shutil.rmtree(
         root / "containerd", ignore_errors=True

@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from turnout.fabric import environments
+
 
 def binaries() -> Path:
     """Folder of `prometheus` and `promtool`: from PATH, else of Debian's package, kept by its version.
@@ -18,17 +20,12 @@ def binaries() -> Path:
     return Path(found).parent if found and shutil.which("promtool") else _fetched()
 
 
-def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "turnout" / "prometheus"
-
-
 def _fetched() -> Path:
     policy = subprocess.run(
         ["apt-cache", "policy", "prometheus"], capture_output=True, text=True, check=False
     ).stdout
     version = next((x.split()[1] for x in policy.splitlines() if "Candidate:" in x), "(none)")
-    folder = _cache() / version.replace(":", "_")
+    folder = environments.cache() / "prometheus" / version.replace(":", "_")
     if not (folder / "usr/bin/prometheus").exists():
         staged = folder.with_name(f"{folder.name}.{os.getpid()}")
         staged.mkdir(parents=True)

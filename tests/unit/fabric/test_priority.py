@@ -13,7 +13,7 @@ from turnout.fabric import priority
         (-5, 1, ("3125", "305")),
         (5, 2, ("671", "66")),
         (19, 1, ("15", "2")),
-        (-20, 64, ("10000", "10000")),
+        (-20, 64, ("262144", "10000")),
     ],
 )
 def test_a_control_group_weighs_what_pods_do(tmp_path, monkeypatch, nice, cores, weights):

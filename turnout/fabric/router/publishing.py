@@ -3,7 +3,6 @@
 Anybody may publish at any time: the files are a function of the folders, written under a lock.
 """
 
-import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from turnout.domain.errors import NotFoundError
 from turnout.domain.route import Backend, Opening, Registration
 from turnout.fabric import whole
+from turnout.fabric.exclusive import locked
 from turnout.fabric.router import envoy_config
 from turnout.fabric.router.directory import Life, RouteDirectory
 from turnout.fabric.router.ending import REGISTRATION, models
@@ -42,9 +42,7 @@ class Publisher:
         Raises:
             NotFoundError: The router was never prepared.
         """
-        self._state.envoy.mkdir(parents=True, exist_ok=True)
-        with (self._state.envoy / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # held for milliseconds
+        with locked(self._state.envoy / "lock"):  # for milliseconds
             registered = [self.registration(model) for model in self.models()]
             openings = [one for each in registered for one in self._openings(each.model)]
             clusters = envoy_config.clusters(registered, openings, sentinel=self._sentinel())

@@ -5,7 +5,6 @@ itself, come from a registry there; here Debian 12's own Python of that version 
 directory and takes the names of both: one layer, which all images share.
 """
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from turnout.domain.errors import TemporaryError
 from turnout.fabric import environments
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.lab.cluster import programs
 
 BASES = ("docker.io/library/python:3.11-slim-bookworm", "docker.io/library/debian:bookworm-slim")
@@ -39,7 +39,7 @@ def archive(name: str, say: Progress) -> Iterator[Path]:
     Raises:
         TemporaryError: It could not be built; the message ends with the builder's last lines.
     """
-    with _locked() as storage, tempfile.TemporaryDirectory(dir=storage.parent) as folder:
+    with _storage() as storage, tempfile.TemporaryDirectory(dir=storage.parent) as folder:
         builder, called = _Builder(storage), reference(name)
         if called not in builder.images():
             builder.require_bases(say)
@@ -169,10 +169,9 @@ def _run(*command: str) -> str:
 
 
 @contextmanager
-def _locked() -> Iterator[Path]:
+def _storage() -> Iterator[Path]:
     """The builder's storage, for one at a time."""
     storage = programs.cache() / "buildah"
     storage.mkdir(parents=True, exist_ok=True)
-    with (storage.parent / "buildah.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(storage.parent / "buildah.lock"):
         yield storage

@@ -4,7 +4,6 @@ To take them in costs an API server three times the work of a start with them th
 cluster that they were installed on: etcd and an API server on loopback, without controllers, nodes or users.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.fabric.kubernetes.apply import Applier
 from turnout.fabric.processes import Processes
 from turnout.fabric.state import State
@@ -68,8 +68,7 @@ def _kept(program: Path, kinds: list[dict[str, Any]], say: Progress) -> Iterator
     """The folder in the cache, for one at a time."""
     made_from = program.parent.name + Path(servers.__file__).read_text() + json.dumps(kinds)
     kept = programs.cache() / f"seed-{hashlib.sha256(made_from.encode()).hexdigest()[:12]}"
-    with (kept.parent / "seed.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(kept.parent / "seed.lock"):
         if not kept.is_dir():
             for earlier in kept.parent.glob("seed-*"):
                 shutil.rmtree(earlier)

@@ -17,7 +17,7 @@ import yaml
 
 from turnout.domain.errors import PermanentError, TurnoutError
 from turnout.domain.server import ServerSpec
-from turnout.fabric import whole
+from turnout.fabric import environments, whole
 from turnout.fabric.board import Board
 from turnout.fabric.state import State
 from turnout.lab import down, estate, up
@@ -201,7 +201,7 @@ class Campaign:
 
     def _preload(self, wanted: tuple[Drill, ...]) -> bool:
         """Give the processes whose clock will jump a clock that can, before anything is counted."""
-        found = clock.library(Path.home() / ".cache" / "turnout" / "faketime")
+        found = clock.library(environments.cache() / "faketime")
         if found is None:
             return False
         for name in {d.target for d in wanted if d.fault in (Fault.FORWARD, Fault.BACK)}:

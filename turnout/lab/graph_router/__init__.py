@@ -4,7 +4,6 @@ The source is kserve's `cmd/router` as the pinned module holds it, but for the a
 of a container of its own, here one of many on this machine.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,9 @@ import tempfile
 from pathlib import Path
 
 from turnout.domain.errors import TemporaryError
+from turnout.fabric import environments
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.lab.cluster import toolchain
 
 ADDRESS = "ROUTER_ADDRESS"
@@ -42,18 +43,16 @@ def ensure(say: Progress) -> Path:
         TurnoutError: There is no Go, and none could be installed.
     """
     binary = _cache() / _key() / "router"
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    with (binary.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(binary.parent / "lock") as lock:
         if not binary.is_file():
             say("building KServe's graph router: minutes the first time, seconds from then on")
             with tempfile.TemporaryDirectory(dir=binary.parent) as folder:
-                _build(toolchain.go(say), Path(folder), lock.fileno()).replace(binary)
+                _build(toolchain.go(say), Path(folder), lock).replace(binary)
     return binary
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "turnout" / "graph-router"
+    return environments.cache() / "graph-router"
 
 
 def _key() -> str:

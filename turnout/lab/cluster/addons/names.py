@@ -9,6 +9,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     ROLLOUTS: (GATEWAY, NODE),
 }
 """By name, in the order in which they come up: what each needs."""
+ESTATE = tuple(name for name in NEEDS if name != ROLLOUTS)
+"""All that a migration meets; Argo Rollouts is there to be measured against, by a benchmark alone."""
 
 
 def complete(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ only read, whoever mounts them, and what a node removes it removes for itself. T
 that finds none, or not in it what it runs, or that lies on another file system, unpacks for itself.
 """
 
-import fcntl
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from turnout.domain.errors import RefusedError, TemporaryError
 from turnout.fabric import whole
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.fabric.processes import Processes
 from turnout.fabric.state import State
 from turnout.fabric.tether import tethered
@@ -50,7 +50,7 @@ def ensure(names: tuple[str, ...], of_programs: Callable[[], tuple[Path, ...]], 
             limit="root, or the capabilities that it usually has", remedy="Run it as root.",
         )  # fmt: skip
     packages.ensure(say)
-    with _locked(fcntl.LOCK_EX) as root, opened(root) as store:
+    with _store(shared=False) as root, opened(root) as store:
         there = store.references()
         for name in names:
             _replace(store, there, store.build(name, say), say)
@@ -75,7 +75,7 @@ def lend(root: Path) -> None:
         TemporaryError: There is no room for the links.
     """
     own = containerd.folder(root)
-    with _locked(fcntl.LOCK_SH) as shared:
+    with _store(shared=True) as shared:
         there = containerd.folder(shared)
         if any((own / name).exists() for name in _LENT) or not all((there / name).is_dir() for name in _LENT):
             return
@@ -108,10 +108,9 @@ def opened(root: Path) -> Iterator[Store]:
 
 
 @contextmanager
-def _locked(how: int) -> Iterator[Path]:
+def _store(*, shared: bool) -> Iterator[Path]:
     """The shared store's state directory: for its one writer, or for its readers."""
     root = programs.cache() / "unpacked"
     root.mkdir(parents=True, exist_ok=True)
-    with (root.parent / "unpacked.lock").open("w") as lock:
-        fcntl.flock(lock, how)
+    with locked(root.parent / "unpacked.lock", shared=shared):
         yield root

@@ -1,17 +1,16 @@
 """The cluster's programs: each built once from the Go module in a folder here, into the user's cache."""
 
-import fcntl
 import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from turnout.domain.errors import TemporaryError
+from turnout.fabric import environments
 from turnout.fabric.environments import Progress
+from turnout.fabric.exclusive import locked
 from turnout.lab.cluster import toolchain
 
 
@@ -74,7 +73,7 @@ def ensure(program: Program, progress: Progress | None = None, *, env: dict[str,
     binary = cache() / f"{program.name}-{_key(program, go)}" / program.name
     if binary.is_file():
         return binary
-    with _locked(binary.parent) as lock:
+    with locked(binary.parent / "lock") as lock:
         if not binary.is_file():
             say(f"building {program.name}: minutes the first time, seconds from then on")
             _build(go, program, binary, lock, {**os.environ, **(env or {})})
@@ -84,7 +83,7 @@ def ensure(program: Program, progress: Progress | None = None, *, env: dict[str,
 
 def cache() -> Path:
     """Where what was built or fetched is kept; it may be emptied at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "turnout" / "cluster"
+    return environments.cache() / "cluster"
 
 
 def kubernetes() -> re.Match[str]:
@@ -131,14 +130,3 @@ def _linked(program: Program) -> str:
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
     package = "k8s.io/component-base/version"
     return "-s -w " + " ".join(f"-X {package}.{name}={value}" for name, value in stamps.items())
-
-
-@contextmanager
-def _locked(directory: Path) -> Iterator[int]:
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock
-    finally:
-        os.close(lock)
