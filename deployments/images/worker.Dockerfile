@@ -18,7 +18,7 @@ RUN /tmp/installer/bin/uv pip install --require-hashes --no-deps -r /opt/turnout
 # What installs environments, and no more of the sources: another line of any other file installs nothing anew.
 COPY turnout/__init__.py /opt/turnout/project/turnout/
 COPY turnout/domain/__init__.py turnout/domain/errors.py /opt/turnout/project/turnout/domain/
-COPY turnout/fabric/__init__.py turnout/fabric/environments.py /opt/turnout/project/turnout/fabric/
+COPY turnout/fabric/__init__.py turnout/fabric/environments.py turnout/fabric/exclusive.py /opt/turnout/project/turnout/fabric/
 COPY pyproject.toml README.md /opt/turnout/project/
 RUN /tmp/installer/bin/uv pip install --no-deps --build-constraints /opt/turnout/project/locks/build.txt -e /opt/turnout/project
 ENV TURNOUT_ROOT=/opt/turnout/project TURNOUT_UV=/tmp/installer/bin/uv XDG_CACHE_HOME=/opt/turnout/cache

@@ -9,7 +9,7 @@ from typing import Any
 from turnout.fabric import whole
 from turnout.lab.cluster import certificates
 
-ADMIN, NODE, PROXY, DNS = "admin", "kubelet", "kube-proxy", "coredns"
+ADMIN, NODE, PROXY, DNS, POLICIES = "admin", "kubelet", "kube-proxy", "coredns", "kube-router"
 NODE_NAME = "node-0"
 """Name of the one real node."""
 USERS = {
@@ -20,6 +20,7 @@ USERS = {
     NODE: (f"system:node:{NODE_NAME}", "system:nodes"),
     PROXY: ("system:kube-proxy", ""),
     DNS: ("coredns", "system:masters"),  # it reads services and endpoints everywhere
+    POLICIES: ("kube-router", "system:masters"),  # it reads pods and network policies everywhere
 }
 """By name: the user that the API server sees, and its group. Roles are those that Kubernetes itself binds."""
 

@@ -19,6 +19,8 @@ _ALONE = {
 READY_WITHIN_SECONDS = 180.0
 """Each is ready in seconds on an idle machine; two loaded cores need a multiple."""
 LOOPBACK = "127.0.0.1"
+SERVICES = "10.96.0.0/16"
+"""Addresses of services."""
 _GOGC = "300"
 """At 100, which is the default, looking for garbage is a third of what an API server does at its start."""
 _MADE_UP = "kwok.x-k8s.io/node=fake"
@@ -85,7 +87,7 @@ class Servers:
             f"--token-auth-file={self.credentials.tokens}", f"--service-account-key-file={key}",
             f"--service-account-signing-key-file={key}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-            "--service-cluster-ip-range=10.96.0.0/16", "--allow-privileged=true",
+            f"--service-cluster-ip-range={SERVICES}", "--allow-privileged=true",
             f"--bind-address={'0.0.0.0' if alone else LOOPBACK}",  # noqa: S104 -- in a namespace of its own
             f"--advertise-address={self.address}", f"--secure-port={self.ports[API_SERVER]}",
             # An Endpoints object may not name loopback, so there is none.

@@ -14,6 +14,7 @@ from turnout.fabric import whole
 from turnout.fabric.environments import Progress
 from turnout.fabric.kubernetes import kustomize
 from turnout.fabric.kubernetes.apply import Applier, Object
+from turnout.fabric.kubernetes.installation import LABEL, NAMESPACE
 from turnout.lab.cluster import plane
 from turnout.lab.cluster.node import store, volumes
 
@@ -35,7 +36,7 @@ _HEAD = {"cpu": 0.35, "memory_gib": 2}
 """Ray's heads hold bridges and no model here, as on the laptop."""
 HOSTNAME = "{model}.models.example.com"
 """What clients of this Gateway call."""
-_PROCESSES, _POOLS = "processes", "pools.yaml"
+_PROCESSES, _POOLS, _NAMES = "processes", "pools.yaml", "names.yaml"
 _PROXY = "/apis/gateway.envoyproxy.io/v1alpha1/namespaces/envoy-gateway-system/envoyproxies/turnout"
 
 
@@ -68,7 +69,9 @@ def write(root: Path, say: Progress, *, jobs: bool = False) -> Path:
         proxy = applier.call("GET", _PROXY)["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"]
         for name, said in _settings(candidates).items():
             whole.write(directory / name, yaml.safe_dump(said, sort_keys=False))
-        written = _kustomization(built, proxy["image"], there.gateway.rpartition(":")[0])
+        address = there.gateway.rpartition(":")[0]
+        whole.write(directory / _NAMES, yaml.safe_dump(_names(address), sort_keys=False))
+        written = _kustomization(built, proxy["image"], address)
         _stand_on(written, kustomize.place("laptop").resolve(), directory.resolve(), jobs=jobs)
         whole.write(directory / "kustomization.yaml", yaml.safe_dump(written, sort_keys=False))
         volumes.ensure(applier, root / "volumes", kustomize.render(directory))
@@ -107,12 +110,12 @@ def _stand_on(written: Object, laptop: Path, directory: Path, *, jobs: bool) -> 
         jobs: Flow runs are Jobs.
     """
     if not jobs:
-        written["resources"] = [os.path.relpath(laptop, directory)]
+        written["resources"].append(os.path.relpath(laptop, directory))
         return
     said = yaml.safe_load((laptop / "kustomization.yaml").read_text())
     parts = [each for each in said["components"] if Path(each).name != _PROCESSES]
     for key, places in (("resources", said["resources"]), ("components", parts)):
-        written[key] = [os.path.relpath(laptop / each, directory) for each in places]
+        written.setdefault(key, []).extend(os.path.relpath(laptop / each, directory) for each in places)
     written["labels"] = said["labels"]
     pools = {"name": "turnout-pools", "namespace": "turnout", "files": [_POOLS]}
     written["configMapGenerator"].append(pools)
@@ -133,6 +136,7 @@ def _kustomization(built: dict[str, str], proxy: str, address: str) -> Object:
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
+        "resources": [_NAMES],
         "images": [
             {"name": name, "newName": new, "newTag": tag}
             for name, reference in built.items()
@@ -155,6 +159,23 @@ def _kustomization(built: dict[str, str], proxy: str, address: str) -> Object:
             ),
             _patch("Gateway", {"op": "replace", "path": "/spec/listeners/0/port", "value": PORT}),
         ],
+    }
+
+
+def _names(address: str) -> Object:
+    """Names are resolved at the node's address here, by no pod that the base's policy could mean."""
+    label, _, value = LABEL.partition("=")
+    meta = {"name": "names-of-the-node", "namespace": NAMESPACE, "labels": {label: value}}
+    ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": meta,
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Egress"],
+            "egress": [{"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": ports}],
+        },
     }
 
 

@@ -17,6 +17,7 @@ _FILES = {
     "containernetworking-plugins": str(PLUGINS / "ptp"),
     "iptables": "iptables",
     "conntrack": "conntrack",
+    "ipset": "ipset",
     "buildah": "buildah",
     "debootstrap": "debootstrap",
 }

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from turnout.domain.server import ServerSpec
 from turnout.fabric import cgroups, marks, whole
-from turnout.lab.cluster import images
-from turnout.lab.cluster.credentials import DNS, NODE, NODE_NAME, PROXY, Credentials
+from turnout.lab.cluster import images, servers
+from turnout.lab.cluster.credentials import DNS, NODE, NODE_NAME, POLICIES, PROXY, Credentials
 from turnout.lab.cluster.node import containerd, inside, packages
 
-KUBELET, KUBE_PROXY, COREDNS = "kubelet", "kube-proxy", "coredns"
-NAMES = (containerd.NAME, KUBELET, KUBE_PROXY, COREDNS)
+KUBELET, KUBE_PROXY, KUBE_ROUTER, COREDNS = "kubelet", "kube-proxy", "kube-router", "coredns"
+NAMES = (containerd.NAME, KUBELET, KUBE_PROXY, KUBE_ROUTER, COREDNS)
 
 PODS = "10.244.0.0/24"
 """Addresses of pods."""
 
 _LOOPBACK = "127.0.0.1"
-_READY = {KUBELET: 10248, KUBE_PROXY: 10256, COREDNS: 8181}
+_READY = {KUBELET: 10248, KUBE_PROXY: 10256, KUBE_ROUTER: 20244, COREDNS: 8181}
 """Ports at which each says that it is ready."""
 
 
@@ -26,7 +26,7 @@ class Parts:
     """The servers of the one node.
 
     Attributes:
-        kubernetes: The binary that kubelet and kube-proxy are in.
+        kubernetes: The binary that kubelet, kube-proxy and kube-router are in.
         coredns: CoreDNS's binary.
         pause: What holds a pod's namespaces.
         root: The state directory.
@@ -70,6 +70,15 @@ class Parts:
             f"--hostname-override={NODE_NAME}", "--proxy-mode=iptables", f"--cluster-cidr={PODS}",
             f"--healthz-bind-address={_LOOPBACK}:{_READY[KUBE_PROXY]}", "--conntrack-max-per-core=0",
             "--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=0s",
+        )  # fmt: skip
+
+    def kube_router(self) -> ServerSpec:
+        """What holds pods to the network policies that select them; nothing else of its work is asked for."""
+        return self._spec(
+            KUBE_ROUTER, f"http://{_LOOPBACK}:{_READY[KUBE_ROUTER]}/healthz",
+            str(self.kubernetes), KUBE_ROUTER, f"--kubeconfig={self.credentials.kubeconfig(POLICIES)}",
+            f"--hostname-override={NODE_NAME}", f"--service-cluster-ip-range={servers.SERVICES}",
+            f"--health-port={_READY[KUBE_ROUTER]}",
         )  # fmt: skip
 
     def dns(self) -> ServerSpec:

@@ -73,7 +73,7 @@ def start(parts: Parts, store: Store, applier: Applier, begin: Callable[[ServerS
     parts.configure()
     began = dt.datetime.now(dt.UTC).replace(microsecond=0)
     with ThreadPoolExecutor() as pool:
-        others = [pool.submit(begin, spec) for spec in (parts.kube_proxy(), parts.dns())]
+        others = [pool.submit(begin, spec) for spec in (parts.kube_proxy(), parts.kube_router(), parts.dns())]
         begin(parts.containerd())
         store.ensure(parts.pause)
         begin(parts.kubelet())
