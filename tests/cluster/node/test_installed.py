@@ -7,6 +7,7 @@ import httpx
 from tests.cluster import shipped
 from tests.cluster.node.installing import WITHIN_SECONDS, command, prefect, run
 from tests.cluster.node.kserve_models import service
+from tests.cluster.node.reaching import reached
 from tests.waiting import until
 from turnout.fabric.kubernetes import kustomize
 from turnout.fabric.kubernetes.lease import LEASE_SECONDS
@@ -23,6 +24,20 @@ GATEWAY = {
     "kind": "Gateway",
     "metadata": {"name": "turnout", "namespace": "turnout"},
 }
+
+API, PREFECT, MLFLOW = "kubernetes.default:443", "turnout-prefect:4200", "turnout-mlflow:5000"
+POSTGRES, OBJECTS = "turnout-postgres:5432", "turnout-objects:7070"
+SENTINEL, RECORDS, SHADOW = "turnout-sentinel:8080", "turnout-sentinel:4317", "turnout-shadow:9000"
+EVERYTHING = [API, PREFECT, MLFLOW, POSTGRES, OBJECTS, SENTINEL, RECORDS, SHADOW]
+MAY_CALL = {
+    "turnout-worker": {API, PREFECT, MLFLOW, SENTINEL},
+    "turnout-desk": {API, PREFECT, MLFLOW, SENTINEL},
+    "turnout-prefect": {POSTGRES},
+    "turnout-mlflow": {POSTGRES, OBJECTS},
+    "turnout-sentinel": {API},
+    "turnout-shadow": {API, SENTINEL},
+}
+"""Of Turnout's own parts: who is let through to whom."""
 
 
 def test_all_of_it_runs_and_clients_reach_the_gateway(cluster, writer, installed):
@@ -49,6 +64,14 @@ def test_installed_again_nothing_changes(cluster, writer, installed):
     before = generations(writer, rendered)
     assert command(cluster, "install", str(installed)).returncode == 0
     assert generations(writer, rendered) == before
+
+
+def test_who_calls_whom_is_what_the_policies_say(cluster, writer, installed):
+    """Each of its parts reaches what it needs, and nothing else of Turnout's; the node holds them to it."""
+    assert installed
+    until(lambda: both(writer) and holder(writer), "a sentinel that leads", WITHIN_SECONDS)
+    for part, wanted in MAY_CALL.items():
+        assert reached(cluster, "turnout", f"deploy/{part}", EVERYTHING) == wanted, part
 
 
 def test_flows_run_in_the_cluster_on_its_own_estate(cluster, writer, space, installed):

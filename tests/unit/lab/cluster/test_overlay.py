@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from turnout.fabric.kubernetes import kustomize
+from turnout.fabric.kubernetes import installation, kustomize
 from turnout.lab.cluster.node import overlay, volumes
 from turnout.settings import load
 
@@ -21,12 +21,15 @@ def test_on_the_node_every_image_is_one_of_its_own(tmp_path: Path, jobs: bool):
     candidates = {name: f"localhost/{dockerfile}:0" for name, dockerfile in overlay._CANDIDATES.items()}
     written = overlay._kustomization(built, "localhost/envoy:0", "198.18.0.2")
     overlay._stand_on(written, kustomize.place("laptop"), tmp_path, jobs=jobs)
-    for name, said in {"kustomization.yaml": written, **overlay._settings(candidates)}.items():
+    files = {"kustomization.yaml": written, "names.yaml": overlay._names("198.18.0.2")}
+    for name, said in {**files, **overlay._settings(candidates)}.items():
         (tmp_path / name).write_text(yaml.safe_dump(said))
 
     found = {item["kind"] + item["metadata"]["name"]: item for item in kustomize.render(tmp_path)}
     named = {each for item in found.values() if "template" in item.get("spec", ()) for each in images(item)}
     assert named == set(built.values())
+    label, _, value = installation.LABEL.partition("=")
+    assert {item["metadata"]["labels"][label] for item in found.values()} == {value}
     worker = found["Deploymentturnout-worker"]["spec"]["template"]["spec"]
     assert ("--type=kubernetes" in worker["containers"][0]["args"]) == jobs
     assert (worker["serviceAccountName"] == "turnout-worker") == jobs
