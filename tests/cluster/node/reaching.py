@@ -32,5 +32,5 @@ def reached(cluster, namespace, pod, addresses):
         pod: What `kubectl exec` takes; its image has Python.
         addresses: To try, at the same time.
     """
-    said = kubectl(cluster, f"--namespace={namespace}", "exec", pod, "--", PYTHON, "-c", _PROGRAM, *addresses)
-    return set(json.loads(said))
+    inside = (f"--namespace={namespace}", "exec", "--quiet", pod, "--", PYTHON, "-c", _PROGRAM)
+    return set(json.loads(kubectl(cluster, *inside, *addresses)))
