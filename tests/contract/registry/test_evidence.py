@@ -117,6 +117,18 @@ def test_a_changed_record_is_noticed(mlflow_url, mlflow_client, subject):
         MlflowEvidence(mlflow_url).history(subject)
 
 
+def test_a_record_that_does_not_come_is_asked_for_again(mlflow_url, mlflow_client, subject):
+    """MLflow's client says of any file that it could not bring that its path is wrong; it may come later."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: PLC0415
+
+    MlflowEvidence(mlflow_url).write(made(subject))
+    experiment = mlflow_client.get_experiment_by_name("turnout-evidence")
+    (run,) = mlflow_client.search_runs([experiment.experiment_id], f"tags.`turnout.subject` = '{subject}'")
+    get_artifact_repository(run.info.artifact_uri, mlflow_url).delete_artifacts(FILE)
+    with pytest.raises(UnreachableError, match=f"{FILE} of its run"):
+        MlflowEvidence(mlflow_url).history(subject)
+
+
 def test_a_half_written_record_is_not_read(mlflow_url, mlflow_client, subject):
     """What a killed process left behind is no evidence, and does not keep the record from being written."""
     record = made(subject)

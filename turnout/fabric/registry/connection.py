@@ -7,6 +7,7 @@ Called by `turnout.fabric.registry.evidence` and `.packages`.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from turnout.domain.errors import PermanentError, TurnoutError, UnreachableError
@@ -14,10 +15,14 @@ from turnout.domain.errors import PermanentError, TurnoutError, UnreachableError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_LIMITS = {
+_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # Artifacts come through the server. Left alone, the client has it sign addresses of the bucket, and calls
+    # those; but the server alone has a way there, where network policies are enforced.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     # A bar for each of a package's few small files says nothing.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # Two lines about each record would bury what the tasks say.
@@ -84,9 +89,33 @@ class Connection:
         self._experiments[name] = str(found.experiment_id)
         return self._experiments[name]
 
+    def download(self, run_id: str, artifact: str, directory: Path) -> Path:
+        """Bring a file or folder that a run has; call it inside `client`.
+
+        Args:
+            run_id: The run.
+            artifact: Its path among the run's artifacts.
+            directory: Where to; it exists.
+
+        Returns:
+            Where it lies.
+
+        Raises:
+            UnreachableError: It did not come. MLflow's client calls that a wrong path, whatever it was.
+        """
+        try:
+            return Path(self._open().download_artifacts(run_id, artifact, str(directory)))
+        except Exception as error:
+            if absent(error):
+                raise UnreachableError(
+                    f"MLflow at {self.url}", observed=_line(error), limit=f"{artifact} of its run {run_id}",
+                    remedy="See that the MLflow server runs and reaches what it keeps artifacts in: its log.",
+                ) from error  # fmt: skip
+            raise
+
     def _open(self) -> "MlflowClient":
         if self._client is None:
-            for name, value in _LIMITS.items():
+            for name, value in _SETTINGS.items():
                 os.environ.setdefault(name, value)
             from mlflow import MlflowClient  # noqa: PLC0415
 

@@ -76,7 +76,7 @@ class MlflowEvidence:
         about = {"subject": subject, "phase": phase, "attempt": attempt}
         with self._mlflow.client() as client:
             runs = self._runs(client, {name: value for name, value in about.items() if value is not None})
-            found = {run.data.tags["turnout.digest"]: self._fetch(client, run) for run in runs}
+            found = {run.data.tags["turnout.digest"]: self._fetch(run) for run in runs}
         return sorted(found.values(), key=_age)
 
     def _keep(self, client: "MlflowClient", evidence: Evidence) -> None:
@@ -100,12 +100,12 @@ class MlflowEvidence:
             if not (token := page.token):
                 return found
 
-    def _fetch(self, client: "MlflowClient", run: Any) -> Evidence:
+    def _fetch(self, run: Any) -> Evidence:
         """Read a run's record, once: a record never changes."""
         digest = run.data.tags["turnout.digest"]
         if digest not in self._read:
             with tempfile.TemporaryDirectory() as directory:
-                text = Path(client.download_artifacts(run.info.run_id, FILE, directory)).read_text()
+                text = self._mlflow.download(run.info.run_id, FILE, Path(directory)).read_text()
             self._read[digest] = _checked(digest, text)
         return self._read[digest].model_copy(deep=True)
 

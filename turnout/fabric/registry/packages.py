@@ -120,7 +120,7 @@ class MlflowPackages:
         """
         with self._mlflow.client() as client:
             run_id = _run_of(client, package)
-            return _bring(package, directory, lambda staged: _download(client, run_id, staged), self._volume)
+            return _bring(package, directory, lambda staged: self._download(run_id, staged), self._volume)
 
     def find(self, model: str, version: str) -> PackageVersion | None:
         """Return a version with its digest; None where there is none."""
@@ -165,6 +165,10 @@ class MlflowPackages:
         )
         return str(made.version)
 
+    def _download(self, run_id: str, staged: Path) -> None:
+        staged.mkdir()
+        self._mlflow.download(run_id, FOLDER, staged.parent).replace(staged)
+
 
 def _ensure_model(client: "MlflowClient", model: str) -> None:
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 -- 4 s that `turnout rollback` has not
@@ -197,11 +201,6 @@ def _run_of(client: "MlflowClient", package: PackageVersion) -> str:
     if found is None or found.tags.get(DIGEST) != package.digest:
         raise _unknown(package)
     return str(found.run_id)
-
-
-def _download(client: "MlflowClient", run_id: str, staged: Path) -> None:
-    staged.mkdir()
-    Path(client.download_artifacts(run_id, FOLDER, str(staged.parent))).replace(staged)
 
 
 def _checked(directory: Path, volume: Path) -> PackageManifest:
