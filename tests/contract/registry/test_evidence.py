@@ -105,12 +105,18 @@ def test_fresh_passing_evidence_is_found(store, subject):
     assert fresh_pass(store.history(subject), "same") == passing
 
 
+def run_about(mlflow_client, subject):
+    """The one run of MLflow that keeps a record about a subject."""
+    experiment = mlflow_client.get_experiment_by_name("turnout-evidence")
+    (run,) = mlflow_client.search_runs([experiment.experiment_id], f"tags.`turnout.subject` = '{subject}'")
+    return run
+
+
 def test_a_changed_record_is_noticed(mlflow_url, mlflow_client, subject):
     """Whoever changes a record in MLflow is found out when it is read."""
     record = made(subject, verdict=Verdict.FAIL)
     MlflowEvidence(mlflow_url).write(record)
-    experiment = mlflow_client.get_experiment_by_name("turnout-evidence")
-    (run,) = mlflow_client.search_runs([experiment.experiment_id], f"tags.`turnout.subject` = '{subject}'")
+    run = run_about(mlflow_client, subject)
     forged = record.model_copy(update={"verdict": Verdict.PASS})
     mlflow_client.log_text(run.info.run_id, forged.model_dump_json(), FILE)
     with pytest.raises(PermanentError, match="does not match its digest"):
@@ -122,8 +128,7 @@ def test_a_record_that_does_not_come_is_asked_for_again(mlflow_url, mlflow_clien
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: PLC0415
 
     MlflowEvidence(mlflow_url).write(made(subject))
-    experiment = mlflow_client.get_experiment_by_name("turnout-evidence")
-    (run,) = mlflow_client.search_runs([experiment.experiment_id], f"tags.`turnout.subject` = '{subject}'")
+    run = run_about(mlflow_client, subject)
     get_artifact_repository(run.info.artifact_uri, mlflow_url).delete_artifacts(FILE)
     with pytest.raises(UnreachableError, match=f"{FILE} of its run"):
         MlflowEvidence(mlflow_url).history(subject)
